@@ -1,0 +1,146 @@
+"""What can go wrong between deciding and acting."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xingliu.kernel.errors import XingliuError
+
+
+@dataclass(eq=False)
+class NotInControl(XingliuError):
+    """Another control plane has taken over this state; this one may not write any more."""
+
+    code: ClassVar[str] = "not_in_control"
+    hint: ClassVar[str] = "Use the one that took over, or stop it and run `xl up` again."
+
+
+@dataclass(eq=False)
+class StoreUnavailable(XingliuError):
+    """The store did not answer: {why}"""
+
+    code: ClassVar[str] = "store_unavailable"
+    hint: ClassVar[str] = "Nothing was changed. Check the database, or the disk it is on, and try again."
+    why: str
+
+
+@dataclass(eq=False)
+class StalePlan(XingliuError):
+    """The plan of cycle {cycle} was made for a world that has changed since."""
+
+    code: ClassVar[str] = "stale_plan"
+    hint: ClassVar[str] = "Nothing was changed; the next cycle decides anew."
+    cycle: int
+
+
+@dataclass(eq=False)
+class LauncherUnavailable(XingliuError):
+    """Replicas cannot be started or stopped now: {why}"""
+
+    code: ClassVar[str] = "launcher_unavailable"
+    hint: ClassVar[str] = "What runs goes on; the next cycle tries again."
+    why: str
+
+
+@dataclass(eq=False)
+class Forbidden(XingliuError):
+    """{user} may not do this: it needs {verb} on {what}."""
+
+    code: ClassVar[str] = "forbidden"
+    hint: ClassVar[str] = "Ask an owner of the tenant, or the cloud's admin, for a role that has {verb}."
+    user: str
+    verb: str
+    what: str
+
+
+@dataclass(eq=False)
+class BadCredentials(XingliuError):
+    """This key is not known, or was revoked."""
+
+    code: ClassVar[str] = "bad_credentials"
+    hint: ClassVar[str] = "Log in again with `xl login`, or ask for a new key: `xl key create`."
+
+
+@dataclass(eq=False)
+class NotRunning(XingliuError):
+    """{what} is not running, so there is no sandbox to enter."""
+
+    code: ClassVar[str] = "not_running"
+    hint: ClassVar[str] = "`xl ps` shows what runs; logs of what ended: `xl logs`."
+    what: str
+
+
+@dataclass(eq=False)
+class PathOutside(XingliuError):
+    """{path} leads out of the job's folder."""
+
+    code: ClassVar[str] = "path_outside"
+    hint: ClassVar[str] = "Name a path inside $XL_JOB_DIR, relative to it."
+    path: str
+
+
+@dataclass(eq=False)
+class BlobMismatch(XingliuError):
+    """The uploaded folder's bytes hash to {got}, not to {blob}."""
+
+    code: ClassVar[str] = "blob_mismatch"
+    hint: ClassVar[str] = "It was damaged on the way; upload it again."
+    blob: str
+    got: str
+
+
+@dataclass(eq=False)
+class BlobTooLarge(XingliuError):
+    """The packed working folder is larger than {limit_bytes} bytes."""
+
+    code: ClassVar[str] = "blob_too_large"
+    hint: ClassVar[str] = "List what jobs do not need in .xlignore, or put data where jobs can read it."
+    limit_bytes: int
+
+
+@dataclass(eq=False)
+class DiskFull(XingliuError):
+    """The cloud's disk has {free} free; it needs {needed}."""
+
+    code: ClassVar[str] = "disk_full"
+    hint: ClassVar[str] = "Nothing was changed. Free space on the file system of XL_HOME, or move it to a larger one."
+    free: str
+    needed: str
+
+
+@dataclass(eq=False)
+class CannotUnseal(XingliuError):
+    """Secret {name} cannot be read with this cloud's key file."""
+
+    code: ClassVar[str] = "cannot_unseal"
+    hint: ClassVar[str] = "A restored backup does not contain the key file: put the old one back, or create the secret anew."
+    name: str
+
+
+@dataclass(eq=False)
+class DeliveryFailed(XingliuError):
+    """{url} did not take the notification: {why}"""
+
+    code: ClassVar[str] = "delivery_failed"
+    hint: ClassVar[str] = "It is tried again, each time later."
+    url: str
+    why: str
+
+
+@dataclass(eq=False)
+class IdempotencyConflict(XingliuError):
+    """Idempotency key {key} was used before, for another request."""
+
+    code: ClassVar[str] = "idempotency_conflict"
+    hint: ClassVar[str] = "Use a new key for a new request."
+    key: str
+
+
+@dataclass(eq=False)
+class TooMany(XingliuError):
+    """There are already {limit} {what}; that is the most this cloud keeps."""
+
+    code: ClassVar[str] = "too_many"
+    hint: ClassVar[str] = "{way_out}"
+    what: str
+    limit: int
+    way_out: str

@@ -1,0 +1,1 @@
+"""Nodes, their devices, flavors, pools and topology; see README.md."""

@@ -1,0 +1,106 @@
+"""What the cloud is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
+from xingliu.kernel.money import Price
+from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
+
+DEFAULT_QUEUE = QueueName("default")
+LEVELS = ("region", "zone", "pod", "rack")
+
+
+class NodeState(StrEnum):
+    JOINING = "joining"
+    READY = "ready"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    UNHEALTHY = "unhealthy"
+    DOWN = "down"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """A kind of hardware with its list price. `gpu` is the model, None where cores are what is scheduled."""
+
+    name: FlavorName
+    core_price: Price
+    gpu_price: Price
+    gpu: str | None = None
+    emulated: bool = False
+
+    @property
+    def scheduled_kind(self) -> str:
+        """The resource its pools are counted in: GPUs where it has them, else cores."""
+        return gpu_of(self.name) if self.gpu else CPU
+
+    @property
+    def quota_kind(self) -> str:
+        """The kind under which queues are charged for it."""
+        return gpu_of(self.name) if self.gpu else cpu_of(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Nodes of one flavor."""
+
+    name: PoolName
+    flavor: FlavorName
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One GPU of a node. `uuid` is the driver's, or `emulated-N`."""
+
+    index: int
+    model: str
+    uuid: str
+    memory_bytes: int = 0
+    emulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One machine, or an emulated share of one.
+
+    Attributes:
+        capacity: cpu in millicores, memory in bytes, gpu.<flavor> in milli-GPU.
+        topology: label by level (`LEVELS`); a missing level is unknown.
+        generation: grows with every change that a plan must not be older than.
+        facts: what was discovered, and what this machine cannot give, for the node's page; JSON types.
+    """
+
+    name: NodeName
+    pool: PoolName
+    flavor: FlavorName
+    capacity: Resources
+    state: NodeState
+    since_us: int
+    devices: tuple[Device, ...] = ()
+    topology: Mapping[str, str] = field(default_factory=dict)
+    emulated: bool = False
+    reason: str = ""
+    actor: str = ""
+    generation: int = 0
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A waiting line with a quota by kind (see `Flavor.quota_kind`); None is without bound."""
+
+    name: QueueName
+    quota: Resources | None = None
+    held: bool = False
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """What heads the operator file."""
+
+    currency: str = "USD"
+    default_queue: QueueName = DEFAULT_QUEUE

@@ -1,0 +1,1 @@
+"""Ground: typed ids, units, resources, money, intervals, errors, the clock."""

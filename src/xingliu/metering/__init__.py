@@ -1,0 +1,1 @@
+"""Exact amounts of resource over time; see README.md."""

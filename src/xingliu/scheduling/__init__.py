@@ -1,0 +1,1 @@
+"""Who runs where, and why the others wait; see README.md."""

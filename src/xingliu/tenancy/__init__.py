@@ -1,0 +1,1 @@
+"""Who is invoiced, who owns inside it, who acts; see README.md."""

@@ -1,0 +1,1 @@
+"""Spec, workload, role, replica, attempt, lease and their states; see README.md."""

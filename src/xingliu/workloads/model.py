@@ -1,0 +1,273 @@
+"""Workload > role > replica > attempt > lease."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from xingliu.kernel.ids import (
+    AttemptId,
+    BlobId,
+    FlavorName,
+    JobId,
+    LeaseId,
+    NodeName,
+    PoolName,
+    ProjectId,
+    QueueName,
+    ReplicaId,
+    RoleId,
+    TenantId,
+    UserId,
+)
+from xingliu.kernel.resources import Resources
+
+
+class JobState(StrEnum):
+    PENDING = "PENDING"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    CANCELLED = "CANCELLED"
+
+
+FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED})
+
+
+class StopWhy(StrEnum):
+    """Why a job is STOPPING, and so where it goes from there."""
+
+    CANCEL = "cancel"
+    HOLD = "hold"
+    TIME_LIMIT = "time-limit"
+    RANK_ENDED = "rank-ended"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    NODE_FAILURE = "NODE_FAILURE"
+    TIMED_OUT = "TIMED_OUT"
+    CANCELLED = "CANCELLED"
+    LAUNCH_FAILED = "LAUNCH_FAILED"
+
+
+class Priority(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+    URGENT = "urgent"
+
+    @property
+    def rank(self) -> int:
+        """Higher goes first."""
+        return list(Priority).index(self)
+
+
+class PendingReason(StrEnum):
+    """Why a job waits; the order of this list is the order in which they are shown."""
+
+    HELD = "Held"
+    EXCEEDS_LIMIT = "ExceedsLimit"
+    WAITING_FOR_QUOTA = "WaitingForQuota"
+    WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    NODES_UNHEALTHY = "NodesUnhealthy"
+    BEHIND_HIGHER_PRIORITY = "BehindHigherPriority"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a pending job waits, from one snapshot of one cycle; `numbers` is the evidence (JSON types)."""
+
+    reason: PendingReason
+    sentence: str
+    numbers: Mapping[str, object]
+    cycle: int
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRequest:
+    """Whole GPUs a node; `model` None means any."""
+
+    count: int
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRequest:
+    """What one replica asks of its node: millicores, bytes."""
+
+    cpu_milli: int = 1000
+    memory_bytes: int = 10**9
+    gpu: GpuRequest | None = None
+    shm_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`path` is relative to the job's folder. `signal` is sent, then `grace_us` waited, before SIGKILL."""
+
+    path: str | None = None
+    every_us: int | None = None
+    signal: str = "SIGTERM"
+    grace_us: int = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """`on_events`: `node-failure`, `launch-failure`, `signal`, `exit:N`; at most `max` restarts for each."""
+
+    on_events: tuple[str, ...] = ("node-failure", "launch-failure")
+    max: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Where to post, and of which of `started`, `failed`, `finished`."""
+
+    url: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A checked job file. Durations in microseconds, sizes in bytes; `workdir` is the path the user wrote."""
+
+    name: str
+    run: str
+    project: str | None = None
+    queue: str | None = None
+    nodes: int = 1
+    resources: ResourceRequest = ResourceRequest()
+    python: str | None = None
+    workdir: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    setup: str | None = None
+    time_limit_us: int | None = None
+    priority: Priority = Priority.NORMAL
+    checkpoint: Checkpoint = Checkpoint()
+    restart: RestartPolicy = RestartPolicy()
+    notify: Notify | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A workload of kind job.
+
+    Attributes:
+        spec_document: the file as it was accepted, JSON types; `spec` is what it means.
+        attempt: number of the current or last attempt; 0 before the first.
+        running_us: time between started and ended, summed over finished attempts (what `time_limit` bounds).
+        restarts: how often it was restarted, by cause.
+        stop_why: set while STOPPING.
+        generation: grows with every change that a plan must not be older than.
+    """
+
+    id: JobId
+    tenant: TenantId
+    project: ProjectId
+    user: UserId
+    queue: QueueName
+    spec: JobSpec
+    spec_document: Mapping[str, object]
+    state: JobState
+    submitted_us: int
+    blob: BlobId | None = None
+    held: bool = False
+    stop_why: StopWhy | None = None
+    attempt: int = 0
+    started_us: int | None = None
+    finished_us: int | None = None
+    running_us: int = 0
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    wait: Wait | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    generation: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A part of a workload. The replicas of a gang end together; those that are no gang are independent."""
+
+    id: RoleId
+    job: JobId
+    name: str
+    replicas: int
+    gang: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One copy of a role, with its number."""
+
+    id: ReplicaId
+    role: RoleId
+    job: JobId
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at running one replica. Attempts of a gang with the same number end together.
+
+    `outcome` is None while it is open. Exactly one of `exit_code` and `signal` is set when the process ended by itself
+    or was stopped; neither when nobody saw it end (NODE_FAILURE) or it never began (LAUNCH_FAILED).
+    """
+
+    id: AttemptId
+    replica: ReplicaId
+    job: JobId
+    rank: int
+    number: int
+    main_address: str
+    main_port: int
+    outcome: Outcome | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    cpu_us: int | None = None
+    memory_peak_bytes: int | None = None
+
+
+class Fault(StrEnum):
+    """Why leased time after `ended` or without an end is nobody's to pay."""
+
+    SHIM_LOST = "shim-lost"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The binding of an attempt to devices of one node. A lease that is not released is the allocation.
+
+    Instants: opened with the plan's commit; started and ended from the shim's record; released when verified empty.
+    `gpus` are device indices on the node. Billable is [started, ended).
+    """
+
+    id: LeaseId
+    attempt: AttemptId
+    job: JobId
+    tenant: TenantId
+    project: ProjectId
+    queue: QueueName
+    pool: PoolName
+    flavor: FlavorName
+    node: NodeName
+    resources: Resources
+    opened_us: int
+    gpus: tuple[int, ...] = ()
+    started_us: int | None = None
+    ended_us: int | None = None
+    released_us: int | None = None
+    fault: Fault | None = None
