@@ -144,3 +144,23 @@ class TooMany(XingliuError):
     what: str
     limit: int
     way_out: str
+
+
+@dataclass(eq=False)
+class AmbiguousName(XingliuError):
+    """More than one {noun} is meant by {name}: {candidates}"""
+
+    code: ClassVar[str] = "ambiguous_name"
+    hint: ClassVar[str] = "Write one of them in full."
+    noun: str
+    name: str
+    candidates: str
+
+
+@dataclass(eq=False)
+class NoProjectChosen(XingliuError):
+    """{user} sees several projects, or none, and none of them is the default."""
+
+    code: ClassVar[str] = "no_project_chosen"
+    hint: ClassVar[str] = "Name one as TENANT/PROJECT: `project:` in the file, or `--project`; `xl project ls` lists them."
+    user: str

@@ -1,0 +1,151 @@
+"""What one actor can see of a unit; the one place where queries are narrowed.
+
+What an actor cannot see does not exist for it: the answer is Unknown, never Forbidden.
+"""
+
+from collections.abc import Mapping
+
+from xingliu.control.errors import AmbiguousName, Forbidden, NoProjectChosen
+from xingliu.control.ports import Unit
+from xingliu.kernel.errors import Unknown
+from xingliu.kernel.ids import JobId, ProjectId, TenantId
+from xingliu.tenancy.model import Actor, Project
+from xingliu.tenancy.roles import TABLE, Verb, may, sees, sees_all
+from xingliu.workloads.model import Job
+
+SHORTEST_PREFIX = 4
+DEFAULT_PROJECT = "default"
+
+
+class Scope:
+    """One actor's view of one unit; made anew for each request, and cheap to make."""
+
+    def __init__(self, unit: Unit, actor: Actor) -> None:
+        self._unit = unit
+        self.actor = actor
+        self.sees_all = sees_all(actor)
+        self._projects: frozenset[ProjectId] | None = None
+
+    def visible_projects(self) -> frozenset[ProjectId] | None:
+        """The ids of the projects this actor sees; None where it sees all."""
+        if self.sees_all:
+            return None
+        if self._projects is None:
+            self._projects = frozenset(self._find_projects())
+        return self._projects
+
+    def visible_tenants(self) -> frozenset[TenantId] | None:
+        """The tenants this actor knows of; None where it sees all."""
+        if self.sees_all:
+            return None
+        scopes = {TenantId(binding.scope.partition("/")[0]) for binding in self.actor.bindings}
+        return frozenset(scopes | ({self.actor.tenant} if self.actor.tenant else set()))
+
+    def owned_tenants(self, verb: Verb) -> frozenset[TenantId] | None:
+        """The tenants as a whole in which this actor may do `verb`; None where it is all of them."""
+        if may(self.actor, verb):
+            return None
+        return frozenset(tenant for tenant in self.visible_tenants() or () if may(self.actor, verb, tenant=tenant))
+
+    def narrow(self, where: Mapping[str, object] | None = None) -> dict[str, object]:
+        """`where` with what this actor cannot see filtered out, by `project`.
+
+        Raises Unknown when the caller names a project that this actor cannot see.
+        """
+        narrowed = dict(where or {})
+        visible = self.visible_projects()
+        if visible is None:
+            return narrowed
+        asked = narrowed.get("project")
+        if asked is None:
+            narrowed["project"] = visible
+        elif isinstance(asked, frozenset):
+            narrowed["project"] = asked & visible
+        elif asked not in visible:
+            raise Unknown("project", str(asked))
+        return narrowed
+
+    def job(self, name: str) -> Job:
+        """By id, by an id's unique prefix, or the newest of that name. Raises Unknown, AmbiguousName."""
+        found = self._unit.jobs.get(JobId(name))
+        if found is not None and self._sees_project(found.project):
+            return found
+        alike = self._alike(name)
+        if len(alike) == 1:
+            return alike[0]
+        named = self._unit.jobs.find(self.narrow({"name": name}), limit=1, newest_first=True)
+        if named:
+            return named[0]
+        if alike:
+            raise AmbiguousName("job", name, ", ".join(job.id for job in alike))
+        raise Unknown("job", name)
+
+    def project(self, name: str | None) -> Project:
+        """`tenant/name`, a bare name that is unique among the visible ones, or None: the actor's default or only one.
+
+        Raises Unknown, AmbiguousName, NoProjectChosen.
+        """
+        if name is None:
+            return self._default_project()
+        if "/" not in name:
+            return self._bare_project(name)
+        found = self._unit.projects.get(ProjectId(name))
+        if found is None or not self._sees_project(found.id):
+            raise Unknown("project", name)
+        return found
+
+    def require(self, verb: Verb, *, tenant: TenantId | None = None, project: ProjectId | None = None) -> None:
+        """Raises Unknown where it is not visible, Forbidden where it is but `verb` is not permitted."""
+        if may(self.actor, verb, tenant=tenant, project=project):
+            return
+        what = project or tenant
+        if what is not None and not sees(self.actor, tenant=tenant, project=project):
+            raise Unknown("project" if project else "tenant", what)
+        raise Forbidden(self.actor.user, verb, what or "the whole cloud")
+
+    def require_somewhere(self, verb: Verb) -> None:
+        """For what everyone shares, such as nodes and queues: some role of the actor must have `verb`. Raises Forbidden."""
+        if not any(verb in TABLE[binding.role] for binding in self.actor.bindings):
+            raise Forbidden(self.actor.user, verb, "the whole cloud")
+
+    def _sees_project(self, project: ProjectId) -> bool:
+        return self.sees_all or sees(self.actor, project=project)
+
+    def _find_projects(self) -> set[ProjectId]:
+        scopes = {binding.scope for binding in self.actor.bindings}
+        tenants = frozenset(scope for scope in scopes if "/" not in scope)
+        found = {ProjectId(scope) for scope in scopes if "/" in scope}
+        if tenants:
+            found |= {project.id for project in self._unit.projects.find({"tenant": tenants})}
+        return found
+
+    def _alike(self, prefix: str) -> list[Job]:
+        """At most two visible jobs whose ids begin with `prefix`."""
+        if len(prefix) < SHORTEST_PREFIX:
+            return []
+        after = self._unit.jobs.find(self.narrow(), after=JobId(prefix), limit=2)
+        return [job for job in after if job.id.startswith(prefix)]
+
+    def _bare_project(self, name: str) -> Project:
+        visible = self.visible_projects()
+        projects = (
+            self._unit.projects.find() if visible is None else [p for p in map(self._unit.projects.get, sorted(visible)) if p]
+        )
+        named = [project for project in projects if project.name == name]
+        if len(named) > 1:
+            raise AmbiguousName("project", name, ", ".join(project.id for project in named))
+        if not named:
+            raise Unknown("project", name)
+        return named[0]
+
+    def _default_project(self) -> Project:
+        visible = self.visible_projects()
+        if visible is not None and len(visible) == 1:
+            return self.project(next(iter(visible)))
+        preferred = self._unit.projects.get(ProjectId(f"{self.actor.tenant or DEFAULT_PROJECT}/{DEFAULT_PROJECT}"))
+        if preferred is not None and self._sees_project(preferred.id):
+            return preferred
+        found = self._unit.projects.find(limit=2) if visible is None else []
+        if len(found) != 1:
+            raise NoProjectChosen(self.actor.user)
+        return found[0]
