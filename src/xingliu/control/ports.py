@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from xingliu.fleet.model import CloudSettings, Flavor, Node, Pool, Queue
@@ -27,6 +26,8 @@ from xingliu.kernel.ids import (
 )
 from xingliu.tenancy.model import Key, Project, Secret, Tenant, User
 from xingliu.workloads.model import Attempt, Job, Lease, Replica, Role
+from xingliu.workloads.records import Phase as Phase
+from xingliu.workloads.records import ReplicaRecord as ReplicaRecord
 
 K = TypeVar("K", contravariant=True)
 V = TypeVar("V")
@@ -176,39 +177,6 @@ class Store(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-class Phase(StrEnum):
-    """How far a replica got, as its shim's record tells."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    ENDED = "ended"
-    LAUNCH_FAILED = "launch-failed"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaRecord:
-    """What is known of one replica on its node.
-
-    Attributes:
-        started_us, ended_us: from the shim's record. When LOST, ended_us is the last instant that proves it alive.
-        empty_us: when nothing of it was left (processes and cgroups), None until then.
-        exit_code or signal: of the replica's process; neither when LOST or LAUNCH_FAILED.
-        message: one sentence a tenant can read, empty when there is nothing to add.
-    """
-
-    lease: LeaseId
-    phase: Phase
-    started_us: int | None = None
-    ended_us: int | None = None
-    empty_us: int | None = None
-    exit_code: int | None = None
-    signal: int | None = None
-    message: str = ""
-    cpu_us: int | None = None
-    memory_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ class Job:
         attempt: number of the current or last attempt; 0 before the first.
         running_us: time between started and ended, summed over finished attempts (what `time_limit` bounds).
         restarts: how often it was restarted, by cause.
-        stop_why: set while STOPPING.
+        stop_why, stop_us, kill_at_us: set while STOPPING: why, since when, and when SIGKILL follows the signal.
         generation: grows with every change that a plan must not be older than.
     """
 
@@ -180,6 +180,8 @@ class Job:
     blob: BlobId | None = None
     held: bool = False
     stop_why: StopWhy | None = None
+    stop_us: int | None = None
+    kill_at_us: int | None = None
     attempt: int = 0
     started_us: int | None = None
     finished_us: int | None = None

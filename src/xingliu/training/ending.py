@@ -1,0 +1,121 @@
+"""How an attempt of a gang ends, and what becomes of the job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from xingliu.workloads.model import Attempt, Job, JobState, Lease, Outcome, StopWhy
+from xingliu.workloads.records import Phase, ReplicaRecord
+from xingliu.workloads.signals import signal_name
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The job after its attempt, and the event that tells it."""
+
+    job: Job
+    event: str
+    sentence: str
+    facts: Mapping[str, object]
+
+
+def outcome_of(record: ReplicaRecord) -> Outcome:
+    """What one replica's record says by itself."""
+    if record.phase is Phase.LOST:
+        return Outcome.NODE_FAILURE
+    if record.phase is Phase.LAUNCH_FAILED:
+        return Outcome.LAUNCH_FAILED
+    return Outcome.SUCCEEDED if record.exit_code == 0 else Outcome.FAILED
+
+
+def cause_of(attempt: Attempt) -> str:
+    """The word a restart policy knows this end by."""
+    if attempt.outcome is Outcome.NODE_FAILURE:
+        return "node-failure"
+    if attempt.outcome is Outcome.LAUNCH_FAILED:
+        return "launch-failure"
+    return "signal" if attempt.signal is not None else f"exit:{attempt.exit_code}"
+
+
+def describe(attempt: Attempt) -> str:
+    """One sentence about how a replica ended."""
+    how = {
+        Outcome.SUCCEEDED: "succeeded",
+        Outcome.NODE_FAILURE: "was lost",
+        Outcome.LAUNCH_FAILED: "could not be launched",
+    }.get(attempt.outcome or Outcome.FAILED)
+    if how is None:
+        how = f"was killed by {signal_name(attempt.signal)}" if attempt.signal else f"exited with {attempt.exit_code}"
+    return f"rank {attempt.rank} {how}" + (f": {attempt.message}" if attempt.message else "")
+
+
+def decide_end(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], *, now_us: int) -> End:
+    """What becomes of a job whose attempt is over in every rank and whose leases are all released."""
+    job = replace(job, running_us=job.running_us + _running_us(leases), generation=job.generation + 1)
+    worst = _first_bad(attempts, leases)
+    asked = None if _ended_by_itself(job, worst, leases) else job.stop_why
+    if asked is StopWhy.CANCEL:
+        return _final(job, JobState.CANCELLED, worst, now_us, "it was asked to stop")
+    if asked is StopWhy.TIME_LIMIT:
+        return _final(job, JobState.TIMED_OUT, worst, now_us, "it reached its time limit")
+    if asked is StopWhy.HOLD:
+        return _pending(job, "held", None)
+    if worst is None:
+        return _final(job, JobState.SUCCEEDED, None, now_us, "every rank succeeded")
+    return _after_failure(job, worst, now_us)
+
+
+def _after_failure(job: Job, worst: Attempt, now_us: int) -> End:
+    cause, policy, limit_us = cause_of(worst), job.spec.restart, job.spec.time_limit_us
+    if limit_us is not None and job.running_us >= limit_us:
+        return _final(job, JobState.TIMED_OUT, worst, now_us, f"{describe(worst)}; its time limit is used up")
+    done = job.restarts.get(cause, 0)
+    if cause not in policy.on_events:
+        return _final(job, JobState.FAILED, worst, now_us, describe(worst))
+    if done >= policy.max:
+        return _final(job, JobState.FAILED, worst, now_us, f"{describe(worst)}; restarted {done} times for {cause} already")
+    return _pending(replace(job, restarts={**job.restarts, cause: done + 1}), describe(worst), cause)
+
+
+def _first_bad(attempts: Sequence[Attempt], leases: Sequence[Lease]) -> Attempt | None:
+    """The rank whose end is the gang's: the earliest bad end; those that never started count as earliest."""
+    bad = [pair for pair in zip(attempts, leases, strict=True) if pair[0].outcome is not Outcome.SUCCEEDED]
+    return min(bad, key=lambda pair: (pair[1].ended_us or 0, pair[0].rank))[0] if bad else None
+
+
+def _ended_by_itself(job: Job, worst: Attempt | None, leases: Sequence[Lease]) -> bool:
+    """Whether the attempt was over before anybody asked it to stop."""
+    if job.stop_us is None or job.stop_why is StopWhy.RANK_ENDED:
+        return job.stop_why is not StopWhy.CANCEL
+    ends = [lease.ended_us for lease in leases if lease.ended_us is not None]
+    return worst is None and len(ends) == len(leases) and max(ends) < job.stop_us
+
+
+def _running_us(leases: Sequence[Lease]) -> int:
+    started = [lease.started_us for lease in leases if lease.started_us is not None]
+    ended = [lease.ended_us for lease in leases if lease.ended_us is not None]
+    return max(0, max(ended) - min(started)) if started and ended else 0
+
+
+def _final(job: Job, state: JobState, worst: Attempt | None, now_us: int, sentence: str) -> End:
+    job = replace(
+        job,
+        state=state,
+        finished_us=now_us,
+        stop_why=None,
+        stop_us=None,
+        kill_at_us=None,
+        exit_code=0 if state is JobState.SUCCEEDED else worst.exit_code if worst else None,
+        signal=worst.signal if worst else None,
+        message="" if state is JobState.SUCCEEDED else sentence,
+    )
+    facts = {"exit_code": job.exit_code, "signal": job.signal, "number": job.attempt}
+    return End(job, f"job.{state.lower().replace('_', '-')}", sentence, facts)
+
+
+def _pending(job: Job, sentence: str, cause: str | None) -> End:
+    job = replace(
+        job, state=JobState.PENDING, held=job.held or cause is None, stop_why=None, stop_us=None, kill_at_us=None, wait=None
+    )
+    if cause is None:
+        return End(job, "job.paused", sentence, {"number": job.attempt})
+    return End(job, "job.restarting", sentence, {"number": job.attempt, "cause": cause, "restarts": dict(job.restarts)})

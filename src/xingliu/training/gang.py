@@ -1,0 +1,152 @@
+"""A gang's attempt: what the shims' records make of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from xingliu.kernel.events import CLOUD, EventDraft
+from xingliu.training.ending import decide_end, outcome_of
+from xingliu.workloads.model import Attempt, Fault, Job, JobState, Lease, Outcome, StopWhy
+from xingliu.workloads.records import Phase, ReplicaRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Gang:
+    """A job with the attempts and leases of its current number, in order of rank."""
+
+    job: Job
+    attempts: tuple[Attempt, ...]
+    leases: tuple[Lease, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What changed: new values to record, whole, and the events that say so."""
+
+    job: Job
+    attempts: tuple[Attempt, ...]
+    leases: tuple[Lease, ...]
+    events: tuple[EventDraft, ...]
+
+
+def settle(gang: Gang, records: Mapping[str, ReplicaRecord], *, now_us: int) -> Progress | None:
+    """The gang after what was seen of its replicas, by lease id; None when nothing changed."""
+    events: list[EventDraft] = []
+    attempts: list[Attempt] = []
+    leases: list[Lease] = []
+    for attempt, lease in zip(gang.attempts, gang.leases, strict=True):
+        record = records.get(lease.id)
+        if record is not None:
+            attempt, lease = _seen(gang.job, attempt, lease, record, now_us, events)
+        attempts.append(attempt)
+        leases.append(lease)
+    job = _job_after(gang.job, attempts, leases, now_us, events)
+    if job is gang.job and tuple(attempts) == gang.attempts and tuple(leases) == gang.leases:
+        return None
+    if job.attempt == gang.job.attempt and job.state in (JobState.PENDING, *_FINAL_STATES):
+        attempts = _share_the_cause(attempts)
+    return Progress(job, tuple(attempts), tuple(leases), tuple(events))
+
+
+_FINAL_STATES = (JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED)
+
+
+def _seen(
+    job: Job, attempt: Attempt, lease: Lease, record: ReplicaRecord, now_us: int, events: list[EventDraft]
+) -> tuple[Attempt, Lease]:
+    if record.started_us is not None and lease.started_us is None:
+        lease = replace(lease, started_us=max(record.started_us, lease.opened_us))
+        events.append(event("attempt.started", job, now_us, rank=attempt.rank, number=attempt.number, node=lease.node))
+    if record.over and attempt.outcome is None:
+        attempt, lease = _ended(attempt, lease, record)
+        events.append(_end_event(job, attempt, lease, now_us))
+    if record.over and record.empty_us is not None and lease.released_us is None:
+        lease = replace(lease, released_us=max(now_us, record.empty_us, lease.ended_us or 0))
+        events.append(event("lease.released", job, now_us, rank=attempt.rank, number=attempt.number, node=lease.node))
+    return attempt, lease
+
+
+def _ended(attempt: Attempt, lease: Lease, record: ReplicaRecord) -> tuple[Attempt, Lease]:
+    if lease.started_us is not None and record.ended_us is not None:
+        lease = replace(lease, ended_us=max(record.ended_us, lease.started_us))
+    if record.phase is Phase.LOST:
+        lease = replace(lease, fault=Fault.SHIM_LOST)
+    attempt = replace(
+        attempt,
+        outcome=outcome_of(record),
+        exit_code=record.exit_code,
+        signal=record.signal,
+        message=record.message,
+        cpu_us=record.cpu_us,
+        memory_peak_bytes=record.memory_peak_bytes,
+    )
+    return attempt, lease
+
+
+def _job_after(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], now_us: int, events: list[EventDraft]) -> Job:
+    started = [lease.started_us for lease in leases if lease.started_us is not None]
+    if job.started_us is None and started:
+        job = replace(job, started_us=min(started))
+    if all(
+        attempt.outcome is not None and lease.released_us is not None for attempt, lease in zip(attempts, leases, strict=True)
+    ):
+        end = decide_end(job, attempts, leases, now_us=now_us)
+        events.append(event(end.event, end.job, now_us, cause=end.sentence, **end.facts))
+        return end.job
+    if job.state is JobState.STARTING and len(started) == len(leases):
+        job = replace(job, state=JobState.RUNNING)
+        events.append(event("job.started", job, now_us, number=job.attempt))
+    bad = [attempt for attempt in attempts if attempt.outcome not in (None, Outcome.SUCCEEDED)]
+    if bad and job.state in (JobState.STARTING, JobState.RUNNING):
+        job = stopping(job, StopWhy.RANK_ENDED, now_us=now_us, grace_us=0)
+        events.append(event("job.stopping", job, now_us, cause=f"rank {bad[0].rank} ended, so the gang ends", why="rank-ended"))
+    return job
+
+
+def _share_the_cause(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Ranks that were stopped because another ended say so, and keep their own exit."""
+    first = next((attempt for attempt in attempts if attempt.message and attempt.outcome is not Outcome.SUCCEEDED), None)
+    if first is None:
+        return list(attempts)
+    told = f"ended because rank {first.rank} did"
+    return [replace(a, message=told) if not a.message and a.outcome is not Outcome.SUCCEEDED else a for a in attempts]
+
+
+def stopping(job: Job, why: StopWhy, *, now_us: int, grace_us: int) -> Job:
+    """The job, STOPPING from now on; one that is stopping already keeps its first reason unless this one is final."""
+    if job.state is JobState.STOPPING and not (why is StopWhy.CANCEL and job.stop_why is not StopWhy.CANCEL):
+        return job
+    kill_at_us = now_us + grace_us
+    if job.state is JobState.STOPPING and job.kill_at_us is not None:
+        kill_at_us = min(kill_at_us, job.kill_at_us)
+    return replace(
+        job, state=JobState.STOPPING, stop_why=why, stop_us=now_us, kill_at_us=kill_at_us, generation=job.generation + 1
+    )
+
+
+def overdue(gang: Gang, *, now_us: int) -> bool:
+    """Whether the job's running time, summed over attempts, has reached its time limit."""
+    limit_us = gang.job.spec.time_limit_us
+    if limit_us is None or gang.job.state not in (JobState.STARTING, JobState.RUNNING):
+        return False
+    started = [lease.started_us for lease in gang.leases if lease.started_us is not None]
+    return bool(started) and gang.job.running_us + now_us - min(started) >= limit_us
+
+
+def event(type_: str, job: Job, at_us: int, *, actor: str = CLOUD, cause: str = "", **facts: object) -> EventDraft:
+    """An event of this job."""
+    return EventDraft(
+        type=type_, subject=job.id, actor=actor, at_us=at_us, tenant=job.tenant, project=job.project, cause=cause, facts=facts
+    )
+
+
+def _end_event(job: Job, attempt: Attempt, lease: Lease, now_us: int) -> EventDraft:
+    facts = {
+        "rank": attempt.rank,
+        "number": attempt.number,
+        "node": lease.node,
+        "outcome": attempt.outcome,
+        "exit_code": attempt.exit_code,
+        "signal": attempt.signal,
+        "ended_us": lease.ended_us,
+    }
+    return event("attempt.ended", job, now_us, cause=attempt.message, **facts)
