@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from xingliu.workloads.model import Attempt, Job, JobState, Lease, Outcome, StopWhy
 from xingliu.workloads.records import Phase, ReplicaRecord
 from xingliu.workloads.signals import signal_name
+from xingliu.workloads.states import check_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class End:
     facts: Mapping[str, object]
 
 
-def outcome_of(record: ReplicaRecord) -> Outcome:
-    """What one replica's record says by itself."""
+def outcome_of(job: Job, record: ReplicaRecord) -> Outcome:
+    """How one replica ended. What ends after the job was asked to stop ends because of that."""
     if record.phase is Phase.LOST:
         return Outcome.NODE_FAILURE
     if record.phase is Phase.LAUNCH_FAILED:
         return Outcome.LAUNCH_FAILED
+    if job.stop_us is not None and (record.ended_us is None or record.ended_us >= job.stop_us):
+        return Outcome.TIMED_OUT if job.stop_why is StopWhy.TIME_LIMIT else Outcome.CANCELLED
     return Outcome.SUCCEEDED if record.exit_code == 0 else Outcome.FAILED
 
 
@@ -51,16 +54,16 @@ def describe(attempt: Attempt) -> str:
 def decide_end(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], *, now_us: int) -> End:
     """What becomes of a job whose attempt is over in every rank and whose leases are all released."""
     job = replace(job, running_us=job.running_us + _running_us(leases), generation=job.generation + 1)
+    if all(attempt.outcome is Outcome.SUCCEEDED for attempt in attempts):
+        return _final(job, JobState.SUCCEEDED, attempts[0], now_us, "every rank succeeded")
     worst = _first_bad(attempts, leases)
-    asked = None if _ended_by_itself(job, worst, leases) else job.stop_why
-    if asked is StopWhy.CANCEL:
-        return _final(job, JobState.CANCELLED, worst, now_us, "it was asked to stop")
-    if asked is StopWhy.TIME_LIMIT:
-        return _final(job, JobState.TIMED_OUT, worst, now_us, "it reached its time limit")
-    if asked is StopWhy.HOLD:
-        return _pending(job, "held", None)
+    shown = worst or next(attempt for attempt in attempts if attempt.outcome is not Outcome.SUCCEEDED)
+    if job.stop_why is StopWhy.CANCEL:
+        return _final(job, JobState.CANCELLED, shown, now_us, "it was asked to stop")
+    if job.stop_why is StopWhy.TIME_LIMIT:
+        return _final(job, JobState.TIMED_OUT, shown, now_us, "it reached its time limit")
     if worst is None:
-        return _final(job, JobState.SUCCEEDED, None, now_us, "every rank succeeded")
+        return _pending(job, "it is held", "job.paused")
     return _after_failure(job, worst, now_us)
 
 
@@ -73,21 +76,15 @@ def _after_failure(job: Job, worst: Attempt, now_us: int) -> End:
         return _final(job, JobState.FAILED, worst, now_us, describe(worst))
     if done >= policy.max:
         return _final(job, JobState.FAILED, worst, now_us, f"{describe(worst)}; restarted {done} times for {cause} already")
-    return _pending(replace(job, restarts={**job.restarts, cause: done + 1}), describe(worst), cause)
+    job = replace(job, restarts={**job.restarts, cause: done + 1})
+    return _pending(job, describe(worst), "job.restarting", cause=cause, restarts=dict(job.restarts))
 
 
 def _first_bad(attempts: Sequence[Attempt], leases: Sequence[Lease]) -> Attempt | None:
-    """The rank whose end is the gang's: the earliest bad end; those that never started count as earliest."""
-    bad = [pair for pair in zip(attempts, leases, strict=True) if pair[0].outcome is not Outcome.SUCCEEDED]
+    """The rank whose own end is the gang's: the earliest; one that never ran counts as earliest."""
+    own = (Outcome.FAILED, Outcome.NODE_FAILURE, Outcome.LAUNCH_FAILED)
+    bad = [pair for pair in zip(attempts, leases, strict=True) if pair[0].outcome in own]
     return min(bad, key=lambda pair: (pair[1].ended_us or 0, pair[0].rank))[0] if bad else None
-
-
-def _ended_by_itself(job: Job, worst: Attempt | None, leases: Sequence[Lease]) -> bool:
-    """Whether the attempt was over before anybody asked it to stop."""
-    if job.stop_us is None or job.stop_why is StopWhy.RANK_ENDED:
-        return job.stop_why is not StopWhy.CANCEL
-    ends = [lease.ended_us for lease in leases if lease.ended_us is not None]
-    return worst is None and len(ends) == len(leases) and max(ends) < job.stop_us
 
 
 def _running_us(leases: Sequence[Lease]) -> int:
@@ -96,26 +93,23 @@ def _running_us(leases: Sequence[Lease]) -> int:
     return max(0, max(ended) - min(started)) if started and ended else 0
 
 
-def _final(job: Job, state: JobState, worst: Attempt | None, now_us: int, sentence: str) -> End:
+def _final(job: Job, state: JobState, shown: Attempt, now_us: int, sentence: str) -> End:
     job = replace(
         job,
-        state=state,
+        state=check_step(job.id, job.state, state),
         finished_us=now_us,
         stop_why=None,
         stop_us=None,
         kill_at_us=None,
-        exit_code=0 if state is JobState.SUCCEEDED else worst.exit_code if worst else None,
-        signal=worst.signal if worst else None,
+        exit_code=shown.exit_code,
+        signal=shown.signal,
         message="" if state is JobState.SUCCEEDED else sentence,
     )
     facts = {"exit_code": job.exit_code, "signal": job.signal, "number": job.attempt}
     return End(job, f"job.{state.lower().replace('_', '-')}", sentence, facts)
 
 
-def _pending(job: Job, sentence: str, cause: str | None) -> End:
-    job = replace(
-        job, state=JobState.PENDING, held=job.held or cause is None, stop_why=None, stop_us=None, kill_at_us=None, wait=None
-    )
-    if cause is None:
-        return End(job, "job.paused", sentence, {"number": job.attempt})
-    return End(job, "job.restarting", sentence, {"number": job.attempt, "cause": cause, "restarts": dict(job.restarts)})
+def _pending(job: Job, sentence: str, event: str, **facts: object) -> End:
+    state = check_step(job.id, job.state, JobState.PENDING)
+    job = replace(job, state=state, stop_why=None, stop_us=None, kill_at_us=None, wait=None)
+    return End(job, event, sentence, {"number": job.attempt, **facts})

@@ -42,12 +42,7 @@ def settle(gang: Gang, records: Mapping[str, ReplicaRecord], *, now_us: int) -> 
     job = _job_after(gang.job, attempts, leases, now_us, events)
     if job is gang.job and tuple(attempts) == gang.attempts and tuple(leases) == gang.leases:
         return None
-    if job.attempt == gang.job.attempt and job.state in (JobState.PENDING, *_FINAL_STATES):
-        attempts = _share_the_cause(attempts)
     return Progress(job, tuple(attempts), tuple(leases), tuple(events))
-
-
-_FINAL_STATES = (JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED)
 
 
 def _seen(
@@ -55,24 +50,24 @@ def _seen(
 ) -> tuple[Attempt, Lease]:
     if record.started_us is not None and lease.started_us is None:
         lease = replace(lease, started_us=max(record.started_us, lease.opened_us))
-        events.append(event("attempt.started", job, now_us, rank=attempt.rank, number=attempt.number, node=lease.node))
+        events.append(event("attempt.started", job, now_us, facts=_place(attempt, lease)))
     if record.over and attempt.outcome is None:
-        attempt, lease = _ended(attempt, lease, record)
+        attempt, lease = _ended(job, attempt, lease, record)
         events.append(_end_event(job, attempt, lease, now_us))
     if record.over and record.empty_us is not None and lease.released_us is None:
         lease = replace(lease, released_us=max(now_us, record.empty_us, lease.ended_us or 0))
-        events.append(event("lease.released", job, now_us, rank=attempt.rank, number=attempt.number, node=lease.node))
+        events.append(event("lease.released", job, now_us, facts=_place(attempt, lease)))
     return attempt, lease
 
 
-def _ended(attempt: Attempt, lease: Lease, record: ReplicaRecord) -> tuple[Attempt, Lease]:
+def _ended(job: Job, attempt: Attempt, lease: Lease, record: ReplicaRecord) -> tuple[Attempt, Lease]:
     if lease.started_us is not None and record.ended_us is not None:
         lease = replace(lease, ended_us=max(record.ended_us, lease.started_us))
     if record.phase is Phase.LOST:
         lease = replace(lease, fault=Fault.SHIM_LOST)
     attempt = replace(
         attempt,
-        outcome=outcome_of(record),
+        outcome=outcome_of(job, record),
         exit_code=record.exit_code,
         signal=record.signal,
         message=record.message,
@@ -90,25 +85,24 @@ def _job_after(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], n
         attempt.outcome is not None and lease.released_us is not None for attempt, lease in zip(attempts, leases, strict=True)
     ):
         end = decide_end(job, attempts, leases, now_us=now_us)
-        events.append(event(end.event, end.job, now_us, cause=end.sentence, **end.facts))
+        events.append(event(end.event, end.job, now_us, cause=end.sentence, facts=end.facts))
         return end.job
     if job.state is JobState.STARTING and len(started) == len(leases):
         job = replace(job, state=JobState.RUNNING)
-        events.append(event("job.started", job, now_us, number=job.attempt))
+        events.append(event("job.started", job, now_us, facts={"number": job.attempt}))
     bad = [attempt for attempt in attempts if attempt.outcome not in (None, Outcome.SUCCEEDED)]
     if bad and job.state in (JobState.STARTING, JobState.RUNNING):
         job = stopping(job, StopWhy.RANK_ENDED, now_us=now_us, grace_us=0)
-        events.append(event("job.stopping", job, now_us, cause=f"rank {bad[0].rank} ended, so the gang ends", why="rank-ended"))
+        events.append(
+            event(
+                "job.stopping",
+                job,
+                now_us,
+                cause=f"rank {bad[0].rank} ended, so the gang ends",
+                facts={"why": StopWhy.RANK_ENDED},
+            )
+        )
     return job
-
-
-def _share_the_cause(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Ranks that were stopped because another ended say so, and keep their own exit."""
-    first = next((attempt for attempt in attempts if attempt.message and attempt.outcome is not Outcome.SUCCEEDED), None)
-    if first is None:
-        return list(attempts)
-    told = f"ended because rank {first.rank} did"
-    return [replace(a, message=told) if not a.message and a.outcome is not Outcome.SUCCEEDED else a for a in attempts]
 
 
 def stopping(job: Job, why: StopWhy, *, now_us: int, grace_us: int) -> Job:
@@ -132,21 +126,38 @@ def overdue(gang: Gang, *, now_us: int) -> bool:
     return bool(started) and gang.job.running_us + now_us - min(started) >= limit_us
 
 
-def event(type_: str, job: Job, at_us: int, *, actor: str = CLOUD, cause: str = "", **facts: object) -> EventDraft:
+def event(
+    type_: str,
+    job: Job,
+    at_us: int,
+    *,
+    actor: str = CLOUD,
+    cause: str = "",
+    facts: Mapping[str, object] | None = None,
+) -> EventDraft:
     """An event of this job."""
     return EventDraft(
-        type=type_, subject=job.id, actor=actor, at_us=at_us, tenant=job.tenant, project=job.project, cause=cause, facts=facts
+        type=type_,
+        subject=job.id,
+        actor=actor,
+        at_us=at_us,
+        tenant=job.tenant,
+        project=job.project,
+        cause=cause,
+        facts=facts or {},
     )
 
 
 def _end_event(job: Job, attempt: Attempt, lease: Lease, now_us: int) -> EventDraft:
     facts = {
-        "rank": attempt.rank,
-        "number": attempt.number,
-        "node": lease.node,
+        **_place(attempt, lease),
         "outcome": attempt.outcome,
         "exit_code": attempt.exit_code,
         "signal": attempt.signal,
         "ended_us": lease.ended_us,
     }
-    return event("attempt.ended", job, now_us, cause=attempt.message, **facts)
+    return event("attempt.ended", job, now_us, cause=attempt.message, facts=facts)
+
+
+def _place(attempt: Attempt, lease: Lease) -> dict[str, object]:
+    return {"rank": attempt.rank, "number": attempt.number, "node": lease.node}
