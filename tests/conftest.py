@@ -1,0 +1,36 @@
+"""What holds for every test: reproducible examples, and no skip where everything was installed."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SLOW_MACHINES = [HealthCheck.too_slow]
+settings.register_profile("check", deadline=None, derandomize=True, print_blob=True, suppress_health_check=SLOW_MACHINES)
+settings.register_profile("soak", deadline=None, max_examples=2000, print_blob=True, suppress_health_check=SLOW_MACHINES)
+settings.load_profile(os.environ.get("XL_TEST_PROFILE", "check"))
+
+STAMP = Path(__file__).parent.parent / ".venv" / "installed.json"
+INSTALLED = STAMP.exists() and '"complete": true' in STAMP.read_text()
+
+
+def _no_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if INSTALLED and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though `./dev install` put everything in place: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _no_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _no_skip(report)
+    return report
