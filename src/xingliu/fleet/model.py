@@ -100,7 +100,8 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """What heads the operator file."""
+    """What heads the operator file; `document` is that file as it was last applied, JSON types, empty before the first."""
 
     currency: str = "USD"
     default_queue: QueueName = DEFAULT_QUEUE
+    document: Mapping[str, object] = field(default_factory=dict)
