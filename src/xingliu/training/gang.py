@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xingliu.kernel.events import CLOUD, EventDraft
+from xingliu.kernel.ids import LeaseId
 from xingliu.training.ending import decide_end, outcome_of
 from xingliu.workloads.model import Attempt, Fault, Job, JobState, Lease, Outcome, StopWhy
 from xingliu.workloads.records import Phase, ReplicaRecord
@@ -28,7 +29,7 @@ class Progress:
     events: tuple[EventDraft, ...]
 
 
-def settle(gang: Gang, records: Mapping[str, ReplicaRecord], *, now_us: int) -> Progress | None:
+def settle(gang: Gang, records: Mapping[LeaseId, ReplicaRecord], *, now_us: int) -> Progress | None:
     """The gang after what was seen of its replicas, by lease id; None when nothing changed."""
     events: list[EventDraft] = []
     attempts: list[Attempt] = []

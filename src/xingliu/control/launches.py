@@ -1,0 +1,102 @@
+"""What should run, from what is recorded: desired replicas with all that their launch needs."""
+
+from collections.abc import Sequence
+
+from xingliu.control.errors import CannotUnseal
+from xingliu.control.ports import DesiredReplica, Launch, Launcher, Sealer, Stop, Store
+from xingliu.kernel.ids import LeaseId, SecretId
+from xingliu.training.environment import environment
+from xingliu.training.gang import Gang
+from xingliu.workloads.model import Job, JobState, StopWhy
+from xingliu.workloads.records import Phase, ReplicaRecord
+
+
+class Launches:
+    """Builds each launch once; what cannot be built becomes a record of a failed launch."""
+
+    def __init__(self, store: Store, launcher: Launcher, sealer: Sealer) -> None:
+        self._store, self._launcher, self._sealer = store, launcher, sealer
+        self._launches: dict[LeaseId, Launch] = {}
+        self._failed: dict[LeaseId, ReplicaRecord] = {}
+
+    def desired(self, gangs: Sequence[Gang]) -> list[DesiredReplica]:
+        """Every replica whose lease is open, in the state its job wants it in."""
+        wanted: list[DesiredReplica] = []
+        for gang in gangs:
+            stop = _stop(gang.job)
+            self._build(gang)
+            for lease in gang.leases:
+                launch = self._launches.get(lease.id)
+                if launch is not None and lease.released_us is None:
+                    wanted.append(DesiredReplica(lease.id, launch, stop))
+        named = {replica.lease for replica in wanted}
+        self._launches = {lease: launch for lease, launch in self._launches.items() if lease in named}
+        return wanted
+
+    def failures(self, leases: Sequence[LeaseId]) -> list[ReplicaRecord]:
+        """Records of launches that could not even be built."""
+        self._failed = {lease: record for lease, record in self._failed.items() if lease in set(leases)}
+        return list(self._failed.values())
+
+    def _build(self, gang: Gang) -> None:
+        missing = [lease for lease in gang.leases if lease.released_us is None and lease.id not in self._launches]
+        missing = [lease for lease in missing if lease.id not in self._failed]
+        if not missing:
+            return
+        try:
+            uid, secrets = self._lookup(gang.job)
+        except CannotUnseal as error:
+            for lease in missing:
+                self._failed[lease.id] = _failed(lease.id, f"{error} {error.advice()}", lease.opened_us)
+            return
+        ips = [self._launcher.address(lease.node)[0] for lease in gang.leases]
+        for rank, lease in enumerate(gang.leases):
+            if lease in missing:
+                self._launches[lease.id] = _launch(gang, rank, uid=uid, secrets=secrets, node_ips=ips)
+
+    def _lookup(self, job: Job) -> tuple[int, dict[str, str]]:
+        """The project's uid and the values of the secrets the job names. Raises CannotUnseal."""
+        with self._store.read() as unit:
+            project = unit.projects.get(job.project)
+            assert project is not None, "projects are never deleted"
+            found = {name: unit.secrets.get(SecretId(f"{job.project}/{name}")) for name in job.spec.secrets}
+        values = {}
+        for name, secret in found.items():
+            if secret is None:
+                raise CannotUnseal(name)
+            values[name] = self._sealer.unseal(secret.id, secret.sealed)
+        return project.uid, values
+
+
+def _stop(job: Job) -> Stop | None:
+    if job.state is not JobState.STOPPING or job.kill_at_us is None:
+        return None
+    signal = "SIGKILL" if job.stop_why is StopWhy.RANK_ENDED else job.spec.checkpoint.signal
+    return Stop(signal, job.kill_at_us)
+
+
+def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], node_ips: Sequence[str]) -> Launch:
+    job, lease = gang.job, gang.leases[rank]
+    request = job.spec.resources
+    return Launch(
+        lease=lease.id,
+        job=job.id,
+        project=job.project,
+        node=lease.node,
+        rank=rank,
+        uid=uid,
+        script=job.spec.run,
+        setup=job.spec.setup,
+        environment=environment(gang, rank, node_ips=node_ips, secrets=secrets),
+        secrets=tuple(secrets.values()),
+        python=job.spec.python,
+        cpu_milli=request.cpu_milli,
+        memory_bytes=request.memory_bytes,
+        shm_bytes=request.shm_bytes,
+        gpus=lease.gpus,
+        blob=job.blob,
+    )
+
+
+def _failed(lease: LeaseId, message: str, at_us: int) -> ReplicaRecord:
+    return ReplicaRecord(lease=lease, phase=Phase.LAUNCH_FAILED, empty_us=at_us, message=message)

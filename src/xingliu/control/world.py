@@ -1,0 +1,217 @@
+"""What the planner may know, kept in memory by numbered deltas; it can be rebuilt whole from the store at any time."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from threading import RLock
+
+from xingliu.control.ports import Delta, Settings, Store
+from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
+from xingliu.kernel.ids import AttemptId, FlavorName, JobId, LeaseId, NodeName, QueueName
+from xingliu.kernel.resources import CPU, Resources, cpu_of
+from xingliu.scheduling.model import NodeView, PendingJob, QueueView, RunningJob, Seat, Snapshot
+from xingliu.training.gang import Gang
+from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease
+
+SETTINGS = "cloud"
+
+
+def charge_of(lease: Lease) -> Resources:
+    """What a lease counts for in its queue: GPUs by flavor, and cores by flavor."""
+    amounts = {kind: amount for kind, amount in lease.resources.items() if kind.startswith("gpu.")}
+    return Resources({**amounts, cpu_of(lease.flavor): lease.resources[CPU]})
+
+
+class World:
+    """Live jobs, open leases, nodes, queues. Every method may be called from any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = RLock()
+        self._rebuild()
+        store.subscribe(self._apply)
+
+    def _rebuild(self) -> None:
+        self.nodes: dict[NodeName, Node] = {}
+        self.flavors: dict[FlavorName, Flavor] = {}
+        self.queues: dict[QueueName, Queue] = {}
+        self.settings = CloudSettings()
+        self.jobs: dict[JobId, Job] = {}
+        self._attempts: dict[AttemptId, Attempt] = {}
+        self._leases: dict[JobId, dict[LeaseId, Lease]] = defaultdict(dict)
+        self._by_node: dict[NodeName, dict[LeaseId, Lease]] = defaultdict(dict)
+        self._views: dict[NodeName, NodeView] = {}
+        self._pending: dict[JobId, PendingJob] = {}
+        with self._store.read() as unit:
+            self._version = self._store.version()
+            live = frozenset(JobState) - FINAL
+            values: list[object] = [*unit.settings.find(), *unit.flavors.find(), *unit.nodes.find(), *unit.queues.find()]
+            values += unit.jobs.find({"state": live})
+            open_leases = unit.leases.find({"released_us": None})
+            busy = frozenset(lease.job for lease in open_leases)
+            values += [lease for job in busy for lease in unit.leases.find({"job": job})]
+            values += [attempt for job in busy for attempt in unit.attempts.find({"job": job})]
+        self._put(values)
+
+    def _apply(self, delta: Delta) -> None:
+        with self._lock:
+            if delta.version == self._version + 1:
+                self._version = delta.version
+                self._put(delta.put)
+                for noun, key in delta.deleted:
+                    if noun == "queues":
+                        self.queues.pop(QueueName(key), None)
+            elif delta.version > self._version:
+                self._rebuild()
+
+    def _put(self, values: Iterable[object]) -> None:
+        """Jobs first and leases last, so that what is finished can be forgotten in the same pass."""
+        touched: set[JobId] = set()
+        leases = []
+        for value in values:
+            match value:
+                case Job():
+                    self._put_job(value)
+                    touched.add(value.id)
+                case Lease():
+                    leases.append(value)
+                    touched.add(value.job)
+                case Attempt():
+                    self._attempts[value.id] = value
+                case _:
+                    self._put_rest(value)
+        for lease in leases:
+            self._put_lease(lease)
+        for job_id in touched:
+            self._forget_if_over(job_id)
+
+    def _put_rest(self, value: object) -> None:
+        match value:
+            case Node():
+                self.nodes[value.name] = value
+                self._views.pop(value.name, None)
+            case Flavor():
+                self.flavors[value.name] = value
+                self._views.clear()
+            case Queue():
+                self.queues[value.name] = value
+            case Settings(key=key, value=settings) if key == SETTINGS:
+                self.settings = settings
+            case _:
+                pass
+
+    def _put_job(self, job: Job) -> None:
+        self.jobs[job.id] = job
+        self._pending.pop(job.id, None)
+        if job.state is JobState.PENDING:
+            self._pending[job.id] = pending_job(job)
+
+    def _put_lease(self, lease: Lease) -> None:
+        self._views.pop(lease.node, None)
+        self._leases[lease.job][lease.id] = lease
+        if lease.released_us is None:
+            self._by_node[lease.node][lease.id] = lease
+        else:
+            self._by_node[lease.node].pop(lease.id, None)
+
+    def _forget_if_over(self, job_id: JobId) -> None:
+        """Leases and attempts are kept until all of the job are released; a finished job is not kept at all."""
+        leases = self._leases.get(job_id)
+        if leases is not None and all(lease.released_us is not None for lease in leases.values()):
+            for lease in self._leases.pop(job_id).values():
+                self._attempts.pop(lease.attempt, None)
+        job = self.jobs.get(job_id)
+        if job is not None and job.state in FINAL:
+            del self.jobs[job_id]
+
+    # Views ------------------------------------------------------------------------------------------------------------
+
+    def gangs(self) -> list[Gang]:
+        """Every job that holds leases, with its current attempt."""
+        with self._lock:
+            return [gang for job_id in list(self._leases) if (gang := self.gang(job_id)) is not None]
+
+    def gang(self, job_id: JobId) -> Gang | None:
+        with self._lock:
+            job, leases = self.jobs.get(job_id), self._leases.get(job_id)
+            if job is None or not leases:
+                return None
+            pairs = [(self._attempts[lease.attempt], lease) for lease in leases.values()]
+            current = sorted((pair for pair in pairs if pair[0].number == job.attempt), key=lambda pair: pair[0].rank)
+            return Gang(job, tuple(attempt for attempt, _ in current), tuple(lease for _, lease in current))
+
+    def open_leases(self, node: NodeName | None = None) -> list[Lease]:
+        with self._lock:
+            groups = [self._by_node.get(node, {})] if node is not None else list(self._by_node.values())
+            return [lease for group in groups for lease in group.values()]
+
+    def snapshot(self, *, cycle: int, now_us: int) -> Snapshot:
+        """Everything one decision may know, at this instant."""
+        with self._lock:
+            held: dict[QueueName, Resources] = defaultdict(Resources)
+            for lease in self.open_leases():
+                held[lease.queue] = held[lease.queue] + charge_of(lease)
+            return Snapshot(
+                version=self._version,
+                cycle=cycle,
+                now_us=now_us,
+                nodes=tuple(self._view(node) for node in self.nodes.values() if node.state is not NodeState.RETIRED),
+                queues=tuple(QueueView(q.name, q.quota, held[q.name], q.held, q.generation) for q in self.queues.values()),
+                pending=tuple(self._pending.values()),
+                running=tuple(running_job(gang) for gang in self.gangs()),
+            )
+
+    def _view(self, node: Node) -> NodeView:
+        view = self._views.get(node.name)
+        if view is None:
+            leases = self._by_node.get(node.name, {}).values()
+            taken = {gpu for lease in leases for gpu in lease.gpus}
+            free = node.capacity
+            for lease in leases:
+                free = free - lease.resources
+            view = self._views[node.name] = NodeView(
+                name=node.name,
+                pool=node.pool,
+                flavor=node.flavor,
+                gpu=self.flavors[node.flavor].gpu,
+                state=node.state,
+                capacity=node.capacity,
+                free=free,
+                free_gpus=tuple(device.index for device in node.devices if device.index not in taken),
+                generation=node.generation,
+            )
+        return view
+
+
+def pending_job(job: Job) -> PendingJob:
+    """A job as the planner sees it while it waits."""
+    spec, limit_us = job.spec, job.spec.time_limit_us
+    return PendingJob(
+        id=job.id,
+        name=job.name,
+        project=job.project,
+        queue=job.queue,
+        priority=spec.priority.rank,
+        submitted_us=job.submitted_us,
+        replicas=spec.nodes,
+        request=spec.resources,
+        held=job.held,
+        time_left_us=None if limit_us is None else max(0, limit_us - job.running_us),
+        generation=job.generation,
+    )
+
+
+def running_job(gang: Gang) -> RunningJob:
+    """A job as the planner sees it while it holds leases; only what is not yet released counts as held."""
+    job, limit_us = gang.job, gang.job.spec.time_limit_us
+    opened = min(lease.started_us or lease.opened_us for lease in gang.leases)
+    return RunningJob(
+        id=job.id,
+        name=job.name,
+        queue=job.queue,
+        seats=tuple(
+            Seat(attempt.rank, lease.node, lease.pool, lease.flavor, lease.resources, charge_of(lease), lease.gpus)
+            for attempt, lease in zip(gang.attempts, gang.leases, strict=True)
+            if lease.released_us is None
+        ),
+        ends_us=None if limit_us is None else opened + max(0, limit_us - job.running_us),
+    )
