@@ -1,0 +1,157 @@
+"""Submitting: what would happen to a job file, and making it happen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from xingliu.control.errors import TooMany
+from xingliu.control.ports import Store, Unit
+from xingliu.control.receipts import keep_receipt, made_before
+from xingliu.control.scheduling import MAIN_ROLE, Scheduling
+from xingliu.control.scope import Scope
+from xingliu.control.world import World, pending_job
+from xingliu.fleet.quote import Quote, quote
+from xingliu.forecast.model import WhatIf
+from xingliu.forecast.replay import what_if
+from xingliu.kernel.clock import Clock
+from xingliu.kernel.documents import Document
+from xingliu.kernel.errors import Unknown
+from xingliu.kernel.ids import BlobId, Ids, QueueName, SecretId, replica_id, role_id
+from xingliu.tenancy.model import Actor, Project
+from xingliu.tenancy.roles import Verb
+from xingliu.training.gang import event
+from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role
+from xingliu.workloads.spec import read_job
+
+LIVE_JOBS_MAX = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What would happen to a job file if it were submitted now."""
+
+    spec: JobSpec
+    what_if: WhatIf
+    quote: Quote | None
+
+
+class Submissions:
+    """`check_space` raises DiskFull where the cloud could not even keep a job's record."""
+
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        scheduling: Scheduling,
+        clock: Clock,
+        ids: Ids,
+        *,
+        wake: Callable[[], None],
+        check_space: Callable[[], None],
+    ) -> None:
+        self._store, self._world, self._scheduling, self._clock, self._ids = store, world, scheduling, clock, ids
+        self._wake, self._check_space = wake, check_space
+
+    def plan(self, actor: Actor, document: Mapping[str, object], *, project: str | None = None) -> JobPlan:
+        """What would happen, changing nothing. Raises InvalidDocument, Unknown, Forbidden."""
+        spec = read_job(Document.of(document))
+        now_us = self._clock.now_us()
+        with self._store.read() as unit:
+            job = self._new_job(unit, actor, spec, document, project, None, now_us)
+        snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=now_us)
+        answer = what_if(snapshot, pending_job(job))
+        return JobPlan(spec, answer, self._quote(spec, answer))
+
+    def submit(
+        self,
+        actor: Actor,
+        document: Mapping[str, object],
+        *,
+        project: str | None = None,
+        blob: BlobId | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Record a job, PENDING. The same idempotency key gives the same job.
+
+        Raises InvalidDocument, Unknown, Forbidden, DiskFull, TooMany, IdempotencyConflict.
+        """
+        spec = read_job(Document.of(document))
+        self._check_space()
+        if len(self._world.jobs) >= LIVE_JOBS_MAX:
+            raise TooMany("unfinished jobs", LIVE_JOBS_MAX, "Wait until some have ended, or stop some: `xl stop`.")
+        now_us = self._clock.now_us()
+        with self._store.write() as unit:
+            job = self._new_job(unit, actor, spec, document, project, blob, now_us)
+            request = {"document": document, "project": job.project, "blob": blob}
+            if (earlier := made_before(unit, actor, idempotency_key, request)) is not None:
+                return Scope(unit, actor).job(earlier)
+            keep_receipt(unit, actor, idempotency_key, request, job.id, now_us)
+            role = Role(role_id(job.id, MAIN_ROLE), job.id, MAIN_ROLE, spec.nodes, gang=True)
+            unit.jobs.put(job)
+            unit.roles.put(role)
+            unit.replicas.put(*(Replica(replica_id(role.id, rank), role.id, job.id, rank) for rank in range(spec.nodes)))
+            unit.events.append(event("job.submitted", job, now_us, actor=actor.user, facts={"name": job.name}))
+        self._wake()
+        return job
+
+    def _new_job(
+        self,
+        unit: Unit,
+        actor: Actor,
+        spec: JobSpec,
+        document: Mapping[str, object],
+        project_name: str | None,
+        blob: BlobId | None,
+        now_us: int,
+    ) -> Job:
+        """The job this file means for this actor. Raises Unknown, Forbidden."""
+        scope = Scope(unit, actor)
+        project = scope.project(spec.project or project_name)
+        scope.require(Verb.JOB_SUBMIT, project=project.id)
+        self._check_references(unit, spec, project, blob)
+        return Job(
+            id=self._ids.job(now_us),
+            tenant=project.tenant,
+            project=project.id,
+            user=actor.user,
+            queue=self._queue(spec, project),
+            spec=spec,
+            spec_document=document,
+            state=JobState.PENDING,
+            submitted_us=now_us,
+            blob=blob,
+        )
+
+    def _check_references(self, unit: Unit, spec: JobSpec, project: Project, blob: BlobId | None) -> None:
+        for name in spec.secrets:
+            if unit.secrets.get(SecretId(f"{project.id}/{name}")) is None:
+                raise Unknown("secret", name)
+        if blob is not None and unit.blobs.get(f"{project.id}:{blob}") is None:
+            raise Unknown("blob", blob)
+
+    def _queue(self, spec: JobSpec, project: Project) -> QueueName:
+        name = QueueName(spec.queue) if spec.queue else project.queue or self._world.settings.default_queue
+        if name not in self._world.queues:
+            raise Unknown("queue", name)
+        return name
+
+    def _quote(self, spec: JobSpec, answer: WhatIf) -> Quote | None:
+        """At the flavor it would get; before it has one, at the dearest it could."""
+        seats = answer.seats
+        gpus = spec.resources.gpu.count if spec.resources.gpu else 0
+        candidates = [f for f in self._world.flavors.values() if not gpus or f.gpu]
+        if seats:
+            candidates = [self._world.flavors[seats[0].flavor]]
+        if not candidates:
+            return None
+        quotes = [
+            quote(
+                flavor,
+                cpu_milli=spec.resources.cpu_milli,
+                gpus=gpus,
+                replicas=spec.nodes,
+                time_limit_us=spec.time_limit_us,
+                currency=self._world.settings.currency,
+            )
+            for flavor in candidates
+        ]
+        return max(quotes, key=lambda found: found.per_hour_minor)
