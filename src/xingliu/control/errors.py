@@ -164,3 +164,31 @@ class NoProjectChosen(XingliuError):
     code: ClassVar[str] = "no_project_chosen"
     hint: ClassVar[str] = "Name one as TENANT/PROJECT: `project:` in the file, or `--project`; `xl project ls` lists them."
     user: str
+
+
+@dataclass(eq=False)
+class BrokenRule(XingliuError):
+    """The store refused a change: {rule}."""
+
+    code: ClassVar[str] = "broken_rule"
+    hint: ClassVar[str] = "Nothing was changed. This is a defect of xingliu; please report it with the line above."
+    rule: str
+
+
+@dataclass(eq=False)
+class LastAdmin(XingliuError):
+    """{user} is the cloud's last admin."""
+
+    code: ClassVar[str] = "last_admin"
+    hint: ClassVar[str] = "Create another admin first: `xl user create NAME --role admin`."
+    user: str
+
+
+@dataclass(eq=False)
+class NoReason(XingliuError):
+    """Taking {node} out or back needs a reason of 1 to {longest} characters."""
+
+    code: ClassVar[str] = "no_reason"
+    hint: ClassVar[str] = "It is shown to everyone whose job waits for the node: `--reason 'new fan'`."
+    node: str
+    longest: int

@@ -65,6 +65,12 @@ class Scope:
             raise Unknown("project", str(asked))
         return narrowed
 
+    def narrow_by(self, verb: Verb) -> dict[str, object]:
+        """A filter to the projects where this actor may do `verb`; empty where that is all of them."""
+        if may(self.actor, verb):
+            return {}
+        return {"project": frozenset(p for p in self._find_projects() if may(self.actor, verb, project=p))}
+
     def job(self, name: str) -> Job:
         """By id, by an id's unique prefix, or the newest of that name. Raises Unknown, AmbiguousName."""
         found = self._unit.jobs.get(JobId(name))
