@@ -6,6 +6,7 @@ What an actor cannot see does not exist for it: the answer is Unknown, never For
 from collections.abc import Mapping
 
 from xingliu.control.errors import AmbiguousName, Forbidden, NoProjectChosen
+from xingliu.control.nouns import ID_PREFIX
 from xingliu.control.ports import Unit
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.ids import JobId, ProjectId, TenantId
@@ -129,8 +130,7 @@ class Scope:
         """At most two visible jobs whose ids begin with `prefix`."""
         if len(prefix) < SHORTEST_PREFIX:
             return []
-        after = self._unit.jobs.find(self.narrow(), after=JobId(prefix), limit=2)
-        return [job for job in after if job.id.startswith(prefix)]
+        return self._unit.jobs.find(self.narrow({ID_PREFIX: prefix}), limit=2)
 
     def _bare_project(self, name: str) -> Project:
         visible = self.visible_projects()
