@@ -1,0 +1,118 @@
+"""What one call of `decide` works with: the snapshot, indexed, and marks of how it looked as the line moved on."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+from xingliu.fleet.model import NodeState
+from xingliu.kernel.ids import FlavorName
+from xingliu.kernel.resources import Resources
+from xingliu.scheduling.model import NodeView, PendingJob, Snapshot
+from xingliu.scheduling.quota import Quotas, charge
+from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole
+from xingliu.workloads.model import GpuRequest
+
+Counts = dict[tuple[FlavorName, Amount], int]
+
+
+class Cycle:
+    """Lives as long as one `decide`.
+
+    Attributes:
+        line: the pending jobs in the order in which they are decided.
+        placed: those that got seats so far, and on which flavor.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.room = Room(snapshot.nodes)
+        self.quotas = Quotas(snapshot.queues, self.room.models)
+        self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, job.submitted_us, job.id))
+        self.placed: list[tuple[PendingJob, FlavorName]] = []
+        self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
+        self._costs: dict[tuple[FlavorName, Amount, int], Resources] = {}
+        self._asked: dict[int, set[Amount]] = {}
+        for job in self.line:
+            self._asked.setdefault(job.priority, set()).add(amount_asked(job.request))
+        lower = list(self._asked.values())[1:]
+        self._at_start = self._counts(set().union(*lower))
+        self._at_turn: Counts = {}
+        self._turn: int | None = None
+
+    def flavors(self, gpu: GpuRequest | None) -> tuple[FlavorName, ...]:
+        """Those whose nodes have what is asked for by kind; without GPUs, flavors that have none come first."""
+        if gpu not in self._flavors:
+            models = self.room.models
+            wanted = gpu.model.casefold() if gpu and gpu.model else None
+            found = [
+                flavor
+                for flavor, model in models.items()
+                if gpu is None or (model is not None and wanted in (None, model.casefold()))
+            ]
+            self._flavors[gpu] = tuple(sorted(found, key=lambda flavor: (models[flavor] is not None, flavor)))
+        return self._flavors[gpu]
+
+    def cost(self, flavor: FlavorName, asked: Amount, replicas: int) -> Resources:
+        """What the whole gang is charged to its queue."""
+        key = (flavor, asked, replicas)
+        if key not in self._costs:
+            self._costs[key] = charge(flavor, asked) * replicas
+        return self._costs[key]
+
+    def enter(self, priority: int) -> None:
+        """The line reaches jobs of `priority`: mark how many nodes each of their requests fits now."""
+        if priority != self._turn:
+            self._turn = priority
+            self._at_turn.update(self._counts(self._asked[priority]) if self.placed else {})
+
+    def fitted_at_start(self, flavor: FlavorName, asked: Amount) -> int:
+        """How many nodes it fitted before anything was placed; for jobs of the highest priority, 0."""
+        return self._at_start.get((flavor, asked), 0)
+
+    def fitted_at_turn(self, flavor: FlavorName, asked: Amount) -> int:
+        """How many it still fitted once all jobs of higher priority had been decided."""
+        return self._at_turn.get((flavor, asked), self.fitted_at_start(flavor, asked))
+
+    def _counts(self, amounts: Iterable[Amount]) -> Counts:
+        shelves = self.room.shelves.items()
+        return {(flavor, asked): shelf.count(asked) for asked in amounts for flavor, shelf in shelves}
+
+    @cached_property
+    def whole(self) -> dict[FlavorName, Shelf]:
+        """All nodes that are not retired, as if they were empty."""
+        return self._shelves(amount_whole, lambda node: node.state is not NodeState.RETIRED)
+
+    @cached_property
+    def whole_ready(self) -> dict[FlavorName, Shelf]:
+        """The ready nodes, as if they were empty."""
+        return self._shelves(amount_whole, lambda node: node.state is NodeState.READY)
+
+    @cached_property
+    def free_elsewhere(self) -> dict[FlavorName, Shelf]:
+        """What is free on nodes that are out of service: neither ready nor retired."""
+        return self._shelves(amount_free, _out_of_service)
+
+    @cached_property
+    def out_of_service(self) -> dict[FlavorName, list[NodeView]]:
+        found: dict[FlavorName, list[NodeView]] = {flavor: [] for flavor in self.room.models}
+        for node in self.room.nodes:
+            if _out_of_service(node):
+                found[node.flavor].append(node)
+        return found
+
+    @cached_property
+    def holders(self) -> Counter[FlavorName]:
+        """How many jobs hold nodes of each flavor, those just placed included."""
+        running = Counter(job.seats[0].flavor for job in self.snapshot.running if job.seats)
+        return running + Counter(flavor for _, flavor in self.placed)
+
+    def _shelves(self, amount: Callable[[NodeView], Amount], counted: Callable[[NodeView], bool]) -> dict[FlavorName, Shelf]:
+        spots: dict[FlavorName, list[Spot]] = {flavor: [] for flavor in self.room.models}
+        for number, node in enumerate(self.room.nodes):
+            if counted(node):
+                spots[node.flavor].append(Spot(amount(node), number))
+        return {flavor: Shelf(of_flavor) for flavor, of_flavor in spots.items()}
+
+
+def _out_of_service(node: NodeView) -> bool:
+    return node.state not in (NodeState.READY, NodeState.RETIRED)

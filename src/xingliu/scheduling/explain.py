@@ -1,0 +1,237 @@
+"""Why each job that got no seats waits: one reason, one sentence, and the numbers behind it.
+
+Decided after all placing, on what is then left, so that jobs which ask for the same share the work. Room only shrinks
+within a cycle: what did not fit at its turn does not fit then either.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from xingliu.kernel.ids import FlavorName, JobId, QueueName
+from xingliu.kernel.resources import Resources
+from xingliu.scheduling.cycle import Cycle
+from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
+from xingliu.scheduling.room import Amount, Spot, amount_asked
+from xingliu.scheduling.wording import amount, counted, listed, quota_amount
+from xingliu.workloads.model import GpuRequest, PendingReason, Wait
+
+AHEAD_MAX = 20
+NAMES_MAX = 3
+
+Explanation = tuple[PendingReason, str, dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job without seats, and the flavors of which its queue's quota would have let it take some at its turn."""
+
+    job: PendingJob
+    admitted: tuple[FlavorName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """How it stands with room for one request on some flavors: `numbers` for all, `found` said in words."""
+
+    fits_with_all_back: bool
+    found: str
+    out: str
+    numbers: dict[str, object]
+
+
+@dataclass(slots=True)
+class Line:
+    """The jobs that wait ahead, as the walk goes on: how many, and the first of them."""
+
+    count: int = 0
+    first: list[JobId] = field(default_factory=list)
+
+    def add(self, job: JobId) -> None:
+        self.count += 1
+        if len(self.first) < AHEAD_MAX:
+            self.first = [*self.first, job]
+
+    @property
+    def numbers(self) -> dict[str, object]:
+        return {"ahead": self.first, "ahead_count": self.count}
+
+
+def explain(cycle: Cycle, decisions: Sequence[Place | Waiting]) -> Iterator[Place | StayPending]:
+    """Each decision in turn, with those who wait given their reason."""
+    walk = _Walk(cycle)
+    for decision in decisions:
+        if isinstance(decision, Place):
+            yield decision
+        else:
+            reason, sentence, numbers = walk.explain(decision)
+            yield StayPending(decision.job.id, Wait(reason, sentence, numbers, cycle.snapshot.cycle))
+
+
+class _Walk:
+    """Down the line once, remembering what jobs of the same shape have in common."""
+
+    def __init__(self, cycle: Cycle) -> None:
+        self._cycle = cycle
+        self._line = Line()
+        self._queue_lines: dict[QueueName, Line] = {}
+        self._large: dict[tuple[GpuRequest | None, Amount, int], tuple[FlavorName, ...]] = {}
+        self._shortages: dict[tuple[GpuRequest | None, Amount, int, tuple[FlavorName, ...]], Shortage] = {}
+        self._placed_above: dict[tuple[int, tuple[FlavorName, ...]], Line] = {}
+
+    def explain(self, waiting: Waiting) -> Explanation:
+        job = waiting.job
+        if job.held or self._cycle.quotas.held(job.queue):
+            return self._held(job)
+        large = self._large_enough(job)
+        if not large:
+            return self._too_large(job)
+        quotas = self._cycle.quotas
+        possible = [flavor for flavor in large if quotas.could_admit(job.queue, self._cost(job, flavor))]
+        if not possible:
+            return self._above_quota(job, large[0])
+        flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
+        said = self._no_room(job, flavors) if flavors else self._no_quota(job, possible[0])
+        self._line.add(job.id)
+        self._queue_lines.setdefault(job.queue, Line()).add(job.id)
+        return said
+
+    def _cost(self, job: PendingJob, flavor: FlavorName) -> Resources:
+        return self._cycle.cost(flavor, amount_asked(job.request), job.replicas)
+
+    def _large_enough(self, job: PendingJob) -> tuple[FlavorName, ...]:
+        """Flavors with enough nodes that could hold it if all were there and empty."""
+        key = (job.request.gpu, amount_asked(job.request), job.replicas)
+        if key not in self._large:
+            whole = self._cycle.whole
+            self._large[key] = tuple(
+                flavor for flavor in self._cycle.flavors(key[0]) if whole[flavor].count(key[1], key[2]) == key[2]
+            )
+        return self._large[key]
+
+    def _held(self, job: PendingJob) -> Explanation:
+        who = "It" if job.held else f"Its queue {job.queue}"
+        return PendingReason.HELD, f"{who} is held until it is released.", {"job_held": job.held, "queue": job.queue}
+
+    def _too_large(self, job: PendingJob) -> Explanation:
+        cycle, asked = self._cycle, amount_asked(job.request)
+        flavors = cycle.flavors(job.request.gpu)
+        fitting = max((cycle.whole[flavor].count(asked) for flavor in flavors), default=0)
+        largest = _largest([cycle.whole[flavor].largest() for flavor in flavors])
+        if largest is None:
+            rest = "no node of this cloud has that kind of GPU" if asked.gpus else "this cloud has no nodes"
+        elif fitting:
+            rest = f"this cloud has {counted(fitting, 'node')} of one flavor that large"
+        else:
+            rest = f"the largest node has {amount(largest.free)}"
+        numbers = {"asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
+        return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {rest}.", numbers
+
+    def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
+        cost, quota = self._cost(job, flavor), self._cycle.quotas.bound(job.queue)
+        assert quota is not None  # without a bound nothing is above it
+        kind = next(kind for kind, milli in cost.items() if milli > quota[kind])
+        sentence = (
+            f"It asks for {quota_amount(kind, cost[kind])}; "
+            f"queue {job.queue} may never hold more than {quota_amount(kind, quota[kind])}."
+        )
+        return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota)}
+
+    def _no_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
+        quotas, cost = self._cycle.quotas, self._cost(job, flavor)
+        quota, in_use = quotas.bound(job.queue), quotas.in_use(job.queue)
+        assert quota is not None  # without a bound nothing is above it
+        kind = quotas.over(job.queue, cost, in_use)[0]
+        sentence = (
+            f"It asks for {quota_amount(kind, cost[kind])}; queue {job.queue} holds {quota_amount(kind, in_use[kind])}, "
+            f"its quota is {quota_amount(kind, quota[kind])}."
+        )
+        held = {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota), "in_use": dict(in_use)}
+        ahead = self._queue_lines.get(job.queue, Line()).numbers
+        return PendingReason.WAITING_FOR_QUOTA, sentence, {**held, **ahead}
+
+    def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Explanation:
+        short = self._shortage(job, flavors)
+        numbers = {"asked": _asked(job)} | short.numbers
+        if short.fits_with_all_back:
+            sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
+            return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
+        if self._behind(job, flavors):
+            above = self._placed_higher(job.priority, flavors)
+            took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
+            return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
+        sentence = f"It asks for {_request(job)}; {short.found}."
+        return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | self._line.numbers
+
+    def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> bool:
+        """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""
+        cycle, asked = self._cycle, amount_asked(job.request)
+        return any(cycle.fitted_at_start(flavor, asked) >= job.replicas for flavor in flavors) and all(
+            cycle.fitted_at_turn(flavor, asked) < job.replicas for flavor in flavors
+        )
+
+    def _placed_higher(self, priority: int, flavors: tuple[FlavorName, ...]) -> Line:
+        key = (priority, flavors)
+        if key not in self._placed_above:
+            self._placed_above[key] = line = Line()
+            for placed, flavor in self._cycle.placed:
+                if placed.priority > priority and flavor in flavors:
+                    line.add(placed.id)
+        return self._placed_above[key]
+
+    def _shortage(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Shortage:
+        key = (job.request.gpu, amount_asked(job.request), job.replicas, flavors)
+        if key not in self._shortages:
+            self._shortages[key] = _shortage(self._cycle, key[1], job.replicas, flavors)
+        return self._shortages[key]
+
+
+def _shortage(cycle: Cycle, asked: Amount, replicas: int, flavors: tuple[FlavorName, ...]) -> Shortage:
+    shelves = cycle.room.shelves
+    free = {flavor: shelves[flavor].count(asked) for flavor in flavors}
+    best = max(flavors, key=lambda flavor: (free[flavor], flavor))
+    names = [cycle.room.nodes[spot.node].name for spot in shelves[best].tightest(asked, NAMES_MAX)]
+    largest = _largest([shelves[flavor].largest() for flavor in flavors])
+    holders = sum(cycle.holders[flavor] for flavor in flavors)
+    out = [node for flavor in flavors for node in cycle.out_of_service[flavor]]
+    back = any(free[flavor] + cycle.free_elsewhere[flavor].count(asked) >= replicas for flavor in flavors)
+    enough_ready = any(cycle.whole_ready[flavor].count(asked, replicas) == replicas for flavor in flavors)
+    found = f"{counted(free[best], 'node')} {'has' if free[best] < 2 else 'have'} that free"
+    if names:
+        found += f" ({', '.join(sorted(names))}{', ...' if free[best] > len(names) else ''})"
+    elif largest is not None:
+        found += f" (the most is {amount(largest.free)} on {cycle.room.nodes[largest.node].name})"
+    if holders:
+        found += f", {counted(holders, 'job')} {'holds' if holders == 1 else 'hold'} the rest"
+    numbers: dict[str, object] = {
+        "nodes_that_fit": free[best],
+        "largest_free": _spot_numbers(cycle, largest),
+        "jobs_holding": holders,
+        "out_of_service": [{"node": node.name, "state": node.state.value} for node in out[:AHEAD_MAX]],
+        "out_of_service_count": len(out),
+    }
+    return Shortage(back or not enough_ready, found, _out(out), numbers)
+
+
+def _out(out: Sequence[NodeView]) -> str:
+    """`n1 is down and n2 is draining`; empty without such nodes."""
+    said = [f"{node.name} is {node.state.value}" for node in out[:NAMES_MAX]]
+    more = len(out) - len(said)
+    return listed([*said, f"{more} more out of service"] if more else said)
+
+
+def _largest(spots: Sequence[Spot | None]) -> Spot | None:
+    return max((spot for spot in spots if spot is not None), key=lambda spot: (spot.free, -spot.node), default=None)
+
+
+def _spot_numbers(cycle: Cycle, spot: Spot | None) -> dict[str, object] | None:
+    return None if spot is None else {"node": cycle.room.nodes[spot.node].name, **spot.free._asdict()}
+
+
+def _request(job: PendingJob) -> str:
+    each = amount(amount_asked(job.request), job.request.gpu.model if job.request.gpu else None)
+    return each if job.replicas == 1 else f"{each} on each of {job.replicas} nodes"
+
+
+def _asked(job: PendingJob) -> dict[str, object]:
+    model = job.request.gpu.model if job.request.gpu else None
+    return {"nodes": job.replicas, **amount_asked(job.request)._asdict(), "gpu_model": model}

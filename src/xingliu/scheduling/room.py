@@ -1,0 +1,165 @@
+"""The index of what is free: the only mutable thing in this room, and it does not leave one `decide`.
+
+A `Shelf` holds the nodes of one flavor in cells by (free GPUs, free cores); in a cell they are sorted by free memory,
+largest first, so that the number of nodes a request fits is one bisection and the tightest of them stands right before
+that point. A question costs O(cells x log nodes); the number of cells is that of distinct free (GPUs, cores), not of nodes.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from xingliu.fleet.model import NodeState
+from xingliu.kernel.ids import FlavorName
+from xingliu.kernel.resources import CPU, MEMORY, MILLI, gpu_of
+from xingliu.scheduling.model import NodeView
+from xingliu.workloads.model import ResourceRequest
+
+
+class Amount(NamedTuple):
+    """Of one node: whole GPUs, millicores, bytes. Compares as tight packing does: GPUs first, then cores, then memory."""
+
+    gpus: int
+    cpu_milli: int
+    memory_bytes: int
+
+
+class Spot(NamedTuple):
+    """A node by its number in name order, and what is free on it."""
+
+    free: Amount
+    node: int
+
+
+def amount_asked(request: ResourceRequest) -> Amount:
+    return Amount(request.gpu.count if request.gpu else 0, request.cpu_milli, request.memory_bytes)
+
+
+def amount_free(node: NodeView) -> Amount:
+    """GPUs are counted by their indices: one without an index cannot be handed out."""
+    return Amount(len(node.free_gpus), node.free[CPU], node.free[MEMORY])
+
+
+def amount_whole(node: NodeView) -> Amount:
+    capacity = node.capacity
+    return Amount(capacity[gpu_of(node.flavor)] // MILLI if node.gpu else 0, capacity[CPU], capacity[MEMORY])
+
+
+class Shelf:
+    """Nodes of one flavor by amount."""
+
+    __slots__ = ("_cells", "_cores")
+
+    def __init__(self, spots: Iterable[Spot] = ()) -> None:
+        self._cells: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for (gpus, cores, memory), node in spots:
+            self._cells.setdefault((gpus, cores), []).append((-memory, -node))
+        self._cores: dict[int, list[int]] = {}
+        for (gpus, cores), cell in self._cells.items():
+            cell.sort()
+            self._cores.setdefault(gpus, []).append(cores)
+        for levels in self._cores.values():
+            levels.sort()
+
+    def put(self, spot: Spot) -> None:
+        (gpus, cores, memory), node = spot
+        cell = self._cells.get((gpus, cores))
+        if cell is None:
+            self._cells[gpus, cores] = [(-memory, -node)]
+            insort(self._cores.setdefault(gpus, []), cores)
+        else:
+            insort(cell, (-memory, -node))
+
+    def _fitting(self, asked: Amount) -> Iterator[tuple[tuple[int, int], int]]:
+        """Cells with room, tightest first, and how many of each one's nodes (its first) have the memory too."""
+        for gpus in sorted(self._cores):
+            if gpus < asked.gpus:
+                continue
+            levels = self._cores[gpus]
+            for cores in levels[bisect_left(levels, asked.cpu_milli) :]:
+                fit = bisect_right(self._cells[gpus, cores], (-asked.memory_bytes, 1))
+                if fit:
+                    yield (gpus, cores), fit
+
+    def count(self, asked: Amount, enough: int | None = None) -> int:
+        """How many nodes `asked` fits; stops counting at `enough`."""
+        total = 0
+        for _, fit in self._fitting(asked):
+            total += fit
+            if enough is not None and total >= enough:
+                return enough
+        return total
+
+    def tightest(self, asked: Amount, most: int) -> list[Spot]:
+        """At most `most` nodes that `asked` fits, those with the least to spare first."""
+        found: list[Spot] = []
+        for (gpus, cores), fit in self._fitting(asked):
+            cell = self._cells[gpus, cores]
+            for index in range(fit - 1, max(-1, fit - 1 - (most - len(found))), -1):
+                memory, node = cell[index]
+                found.append(Spot(Amount(gpus, cores, -memory), -node))
+            if len(found) == most:
+                break
+        return found
+
+    def take(self, spot: Spot) -> None:
+        """Remove a node that is here."""
+        (gpus, cores, memory), node = spot
+        cell = self._cells[gpus, cores]
+        del cell[bisect_left(cell, (-memory, -node))]
+        if not cell:
+            del self._cells[gpus, cores]
+            self._cores[gpus].remove(cores)
+            if not self._cores[gpus]:
+                del self._cores[gpus]
+
+    def largest(self) -> Spot | None:
+        """The node with the most GPUs, then cores, then memory."""
+        if not self._cores:
+            return None
+        gpus = max(self._cores)
+        cores = self._cores[gpus][-1]
+        memory, node = self._cells[gpus, cores][0]
+        return Spot(Amount(gpus, cores, -memory), -node)
+
+
+class Room:
+    """What is free on the ready nodes, and what placing takes from it. It only shrinks."""
+
+    def __init__(self, nodes: Iterable[NodeView]) -> None:
+        self.nodes = sorted(nodes, key=lambda node: node.name)
+        self.models: dict[FlavorName, str | None] = {}
+        ready: dict[FlavorName, list[Spot]] = {}
+        for number, node in enumerate(self.nodes):
+            if node.flavor not in self.models:
+                self.models[node.flavor] = node.gpu
+            if node.state is NodeState.READY:
+                ready.setdefault(node.flavor, []).append(Spot(amount_free(node), number))
+        self.shelves = {flavor: Shelf(ready.get(flavor, ())) for flavor in sorted(self.models)}
+        self._gpus: dict[int, tuple[int, ...]] = {}
+        self._at_most: dict[tuple[FlavorName, Amount], int] = {}
+
+    def fits(self, flavor: FlavorName, asked: Amount, replicas: int) -> bool:
+        """Whether `replicas` nodes of the flavor have room. What did not fit is remembered: the room only shrinks."""
+        known = self._at_most.get((flavor, asked))
+        if known is not None and known < replicas:
+            return False
+        found = self.shelves[flavor].count(asked, replicas)
+        if found < replicas:
+            self._at_most[flavor, asked] = found
+        return found >= replicas
+
+    def take(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[tuple[NodeView, tuple[int, ...]]]:
+        """Take the tightest nodes, which `fits` said there are: each with its lowest free GPU indices, in node order."""
+        shelf = self.shelves[flavor]
+        spots = shelf.tightest(asked, replicas)
+        for spot in spots:
+            shelf.take(spot)
+        taken = []
+        for free, number in sorted(spots, key=lambda spot: spot.node):
+            node = self.nodes[number]
+            gpus = self._gpus[number] if number in self._gpus else tuple(sorted(node.free_gpus))
+            self._gpus[number] = gpus[asked.gpus :]
+            taken.append((node, gpus[: asked.gpus]))
+            shelf.put(Spot(Amount(*(have - want for have, want in zip(free, asked, strict=True))), number))
+        return taken
