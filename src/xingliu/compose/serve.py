@@ -1,0 +1,119 @@
+"""The control plane's process: `python -m xingliu.compose.serve OPTIONS`, started by the supervisor only."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from threading import Thread
+
+import uvicorn
+
+from xingliu.adapters.sql.errors import StoreTooNew
+from xingliu.api.app import create_app
+from xingliu.compose.build import Cloud, build
+from xingliu.compose.client_file import write_client_file
+from xingliu.compose.settings import UpSettings
+from xingliu.compose.supervise import EXIT_GIVE_UP
+from xingliu.kernel.errors import XingliuError
+
+log = logging.getLogger("xingliu")
+STREAMS_END_WITHIN_S = 2
+
+
+class Server(uvicorn.Server):
+    """Says through a pipe when it accepts requests, and leaves signals to `main`."""
+
+    def __init__(self, config: uvicorn.Config, tell: int) -> None:
+        super().__init__(config)
+        self._tell = tell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _tell(self._tell, b"+")
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]  # as uvicorn declares it
+        yield
+
+
+def main() -> int:
+    options = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = _settings(options)
+    try:
+        cloud = build(settings)
+    except XingliuError as error:
+        _tell(options["tell"], f"{error} {error.advice()}".encode())
+        log.error("%s %s", error, error.advice())
+        return EXIT_GIVE_UP if isinstance(error, StoreTooNew) else 1
+    try:
+        return _serve(settings, cloud, options)
+    finally:
+        cloud.close()
+
+
+def _serve(settings: UpSettings, cloud: Cloud, options: dict[str, object]) -> int:
+    url = str(options["url"])
+    write_client_file(settings, cloud, url)
+    config = uvicorn.Config(
+        create_app(cloud.services),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    server = Server(config, int(str(options["tell"])))
+    lost = False
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    def lost_control() -> None:
+        nonlocal lost
+        lost = True
+        end()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    Thread(target=_watch_supervisor, args=(int(str(options["alive"])), end), daemon=True).start()
+    cloud.start(on_lost=lost_control)
+    listener = socket.socket(fileno=int(str(options["listener"])))
+    server.run(sockets=[listener])
+    return EXIT_GIVE_UP if lost else 0
+
+
+def _watch_supervisor(alive: int, end: object) -> None:
+    """The pipe ends when the supervisor dies, however it dies; without one nobody would restart us."""
+    os.read(alive, 1)
+    if callable(end):
+        end()
+
+
+def _settings(options: dict[str, object]) -> UpSettings:
+    cert, key, store_url = options["tls_cert"], options["tls_key"], options["store_url"]
+    return UpSettings(
+        home=Path(str(options["home"])),
+        host=str(options["host"]),
+        port=int(str(options["port"])),
+        store_url=str(store_url) if store_url else None,
+        tls_cert=Path(str(cert)) if cert else None,
+        tls_key=Path(str(key)) if key else None,
+    )
+
+
+def _tell(fd: int, message: bytes) -> None:
+    """Once; the supervisor stops listening after the first word, and may itself be gone."""
+    with contextlib.suppress(OSError):
+        os.write(fd, message)
+        os.close(fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
