@@ -9,7 +9,7 @@ from xingliu.kernel.ids import FlavorName
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import NodeView, PendingJob, Snapshot
 from xingliu.scheduling.quota import Quotas, charge
-from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole
+from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole, suits
 from xingliu.workloads.model import GpuRequest
 
 Counts = dict[tuple[FlavorName, Amount], int]
@@ -43,12 +43,7 @@ class Cycle:
         """Those whose nodes have what is asked for by kind; without GPUs, flavors that have none come first."""
         if gpu not in self._flavors:
             models = self.room.models
-            wanted = gpu.model.casefold() if gpu and gpu.model else None
-            found = [
-                flavor
-                for flavor, model in models.items()
-                if gpu is None or (model is not None and wanted in (None, model.casefold()))
-            ]
+            found = [flavor for flavor, model in models.items() if suits(gpu, model)]
             self._flavors[gpu] = tuple(sorted(found, key=lambda flavor: (models[flavor] is not None, flavor)))
         return self._flavors[gpu]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import Resources
+from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle
 from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
 from xingliu.scheduling.room import Amount, Spot, amount_asked
@@ -122,7 +123,7 @@ class _Walk:
         elif fitting:
             rest = f"this cloud has {counted(fitting, 'node')} of one flavor that large"
         else:
-            rest = f"the largest node has {amount(largest.free)}"
+            rest = f"the largest node has {amount(largest.free, with_gpus=asked.gpus > 0)}"
         numbers = {"asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
         return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {rest}.", numbers
 
@@ -131,8 +132,7 @@ class _Walk:
         assert quota is not None  # without a bound nothing is above it
         kind = next(kind for kind, milli in cost.items() if milli > quota[kind])
         sentence = (
-            f"It asks for {quota_amount(kind, cost[kind])}; "
-            f"queue {job.queue} may never hold more than {quota_amount(kind, quota[kind])}."
+            f"It asks for {quota_amount(kind, cost[kind])}; queue {job.queue} may never hold more than {show_milli(quota[kind])}."
         )
         return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota)}
 
@@ -142,8 +142,8 @@ class _Walk:
         assert quota is not None  # without a bound nothing is above it
         kind = quotas.over(job.queue, cost, in_use)[0]
         sentence = (
-            f"It asks for {quota_amount(kind, cost[kind])}; queue {job.queue} holds {quota_amount(kind, in_use[kind])}, "
-            f"its quota is {quota_amount(kind, quota[kind])}."
+            f"It asks for {quota_amount(kind, cost[kind])}; "
+            f"queue {job.queue} holds {show_milli(in_use[kind])} of the {show_milli(quota[kind])} in its quota."
         )
         held = {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota), "in_use": dict(in_use)}
         ahead = self._queue_lines.get(job.queue, Line()).numbers
@@ -199,7 +199,7 @@ def _shortage(cycle: Cycle, asked: Amount, replicas: int, flavors: tuple[FlavorN
     if names:
         found += f" ({', '.join(sorted(names))}{', ...' if free[best] > len(names) else ''})"
     elif largest is not None:
-        found += f" (the most is {amount(largest.free)} on {cycle.room.nodes[largest.node].name})"
+        found += f" (the most is {amount(largest.free, with_gpus=asked.gpus > 0)} on {cycle.room.nodes[largest.node].name})"
     if holders:
         found += f", {counted(holders, 'job')} {'holds' if holders == 1 else 'hold'} the rest"
     numbers: dict[str, object] = {
@@ -228,7 +228,8 @@ def _spot_numbers(cycle: Cycle, spot: Spot | None) -> dict[str, object] | None:
 
 
 def _request(job: PendingJob) -> str:
-    each = amount(amount_asked(job.request), job.request.gpu.model if job.request.gpu else None)
+    gpu = job.request.gpu
+    each = amount(amount_asked(job.request), gpu.model if gpu else None, with_gpus=gpu is not None)
     return each if job.replicas == 1 else f"{each} on each of {job.replicas} nodes"
 
 

@@ -13,7 +13,7 @@ from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import FlavorName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, gpu_of
 from xingliu.scheduling.model import NodeView
-from xingliu.workloads.model import ResourceRequest
+from xingliu.workloads.model import GpuRequest, ResourceRequest
 
 
 class Amount(NamedTuple):
@@ -29,6 +29,13 @@ class Spot(NamedTuple):
 
     free: Amount
     node: int
+
+
+def suits(gpu: GpuRequest | None, model: str | None) -> bool:
+    """Whether nodes with GPUs of `model` (None: without) have the kind of GPU asked for; without GPUs, any node does."""
+    if gpu is None:
+        return True
+    return model is not None and (gpu.model is None or gpu.model.casefold() == model.casefold())
 
 
 def amount_asked(request: ResourceRequest) -> Amount:

@@ -6,9 +6,9 @@ from xingliu.kernel.units import show_bytes, show_milli
 from xingliu.scheduling.room import Amount
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
+def counted(count: int, one: str) -> str:
     """`no node`, `1 node`, `3 nodes`."""
-    return f"{count or 'no'} {one if count == 1 else many or one + 's'}"
+    return f"{count or 'no'} {one if count < 2 else one + 's'}"
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -24,10 +24,10 @@ def gpus(count: int, model: str | None) -> str:
     return f"{count} {model + ' ' if model else ''}GPU{'' if count == 1 else 's'}"
 
 
-def amount(of: Amount, model: str | None = None) -> str:
-    """`8 H100 GPUs, 4 cores and 16 GB`; GPUs only where there are some."""
+def amount(of: Amount, model: str | None = None, *, with_gpus: bool) -> str:
+    """`8 H100 GPUs, 4 cores and 16 GB`."""
     parts = [cores(of.cpu_milli), show_bytes(of.memory_bytes)]
-    return listed([gpus(of.gpus, model), *parts] if of.gpus else parts)
+    return listed([gpus(of.gpus, model), *parts] if with_gpus else parts)
 
 
 def quota_amount(kind: str, milli: int) -> str:

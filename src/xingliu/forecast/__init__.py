@@ -1,0 +1,1 @@
+"""The fleet and its queue advanced in virtual time; see README.md."""
