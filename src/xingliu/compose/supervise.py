@@ -163,7 +163,7 @@ def _detach(settings: UpSettings, lock: HomeLock, listener: socket.socket, url: 
         os.dup2(log_fd, 2)
         code = 1
         try:
-            code = Supervisor(settings, lock, listener, url).run(lambda: (os.write(tell, b"+"), os.close(tell)))
+            code = Supervisor(settings, lock, listener, url).run(lambda: _say_ready(tell))
         except XingliuError as error:
             os.write(tell, str(error).encode())
         finally:
@@ -178,6 +178,11 @@ def _detach(settings: UpSettings, lock: HomeLock, listener: socket.socket, url: 
     if answer != b"+":
         raise DidNotStart(answer.decode() or "its supervisor died", settings.log_file)
     return pid
+
+
+def _say_ready(tell: int) -> None:
+    os.write(tell, b"+")
+    os.close(tell)
 
 
 class Supervisor:

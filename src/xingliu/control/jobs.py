@@ -1,8 +1,9 @@
 """Jobs: list, explain, stop, hold, release. How they begin: submissions.py."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from xingliu.control.discretion import discreet, jobs_ahead, unnamed
 from xingliu.control.ports import Store
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
@@ -47,7 +48,7 @@ class Jobs:
         after: JobId | None = None,
         limit: int = 100,
         newest_first: bool = True,
-    ) -> list[Job]:
+    ) -> Sequence[Job]:
         """The visible jobs that match, by id, which is by time of submission."""
         with self._store.read() as unit:
             return unit.jobs.find(Scope(unit, actor).narrow(where), after=after, limit=limit, newest_first=newest_first)
@@ -57,17 +58,23 @@ class Jobs:
         with self._store.read() as unit:
             scope = Scope(unit, actor)
             job = scope.job(name)
-            wait = self._scheduling.waits.get(job.id, job.wait) if job.state is JobState.PENDING else None
-            ahead = wait.numbers.get("ahead", []) if wait is not None else []
             visible = scope.visible_projects()
-            found = [self._world.jobs.get(JobId(str(other))) for other in ahead if isinstance(ahead, list)]
-            theirs = tuple(other for other in found if other is not None and (visible is None or other.project in visible))
         if job.state is not JobState.PENDING:
             return Why(job, None, None, ())
-        snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=self._clock.now_us())
-        return Why(job, wait, expected_start(snapshot, job.id, decide), theirs)
 
-    def attempts(self, actor: Actor, name: str) -> "list[tuple[Attempt, Lease]]":
+        def sees(other: JobId) -> bool:
+            found = self._world.jobs.get(other)
+            return found is not None and (visible is None or found.project in visible)
+
+        wait = self._scheduling.waits.get(job.id, job.wait)
+        ahead = tuple(self._world.jobs[other] for other in jobs_ahead(wait) if sees(other))
+        snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=self._clock.now_us())
+        if all(pending.id != job.id for pending in snapshot.pending):
+            return Why(job, None, None, ())
+        expectation = discreet(expected_start(snapshot, job.id, decide), sees)
+        return Why(job, unnamed(wait) if wait is not None else None, expectation, ahead)
+
+    def attempts(self, actor: Actor, name: str) -> Sequence[tuple[Attempt, Lease]]:
         """Every attempt with its lease, by number, then rank. Raises Unknown."""
         with self._store.read() as unit:
             job = Scope(unit, actor).job(name)
@@ -110,7 +117,7 @@ class Jobs:
 
         return self._change(actor, name, change)
 
-    def _change(self, actor: Actor, name: str, change: "Callable[[Job, int], tuple[Job, str]]") -> Job:
+    def _change(self, actor: Actor, name: str, change: Callable[[Job, int], tuple[Job, str]]) -> Job:
         """One guarded change of a job that is not over, with its event."""
         now_us = self._clock.now_us()
         with self._store.write() as unit:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from xingliu.control.discretion import unnamed
 from xingliu.control.errors import StalePlan
 from xingliu.control.launches import Launches
 from xingliu.control.ports import Launcher, Store, Unit
@@ -133,7 +134,7 @@ class Scheduling:
             job = unit.jobs.get(job_id)
             if job is None or job.state is not JobState.PENDING:
                 continue
-            unit.jobs.put(replace(job, wait=wait))
+            unit.jobs.put(replace(job, wait=unnamed(wait)))
             unit.events.append(
                 event("job.waiting", job, now_us, cause=wait.sentence, facts={"reason": wait.reason, "cycle": wait.cycle})
             )

@@ -1,8 +1,9 @@
 """Submitting: what would happen to a job file, and making it happen."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from xingliu.control.discretion import discreet, unnamed
 from xingliu.control.errors import TooMany
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
@@ -15,7 +16,7 @@ from xingliu.forecast.replay import what_if
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
-from xingliu.kernel.ids import BlobId, Ids, QueueName, SecretId, replica_id, role_id
+from xingliu.kernel.ids import BlobId, Ids, JobId, ProjectId, QueueName, SecretId, replica_id, role_id
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
@@ -57,9 +58,19 @@ class Submissions:
         now_us = self._clock.now_us()
         with self._store.read() as unit:
             job = self._new_job(unit, actor, spec, document, project, None, now_us)
+            visible = Scope(unit, actor).visible_projects()
         snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=now_us)
         answer = what_if(snapshot, pending_job(job))
-        return JobPlan(spec, answer, self._quote(spec, answer))
+        priced = self._quote(spec, answer)
+        return JobPlan(spec, self._discreet(answer, visible), priced)
+
+    def _discreet(self, answer: WhatIf, visible: frozenset[ProjectId] | None) -> WhatIf:
+        def sees(other: JobId) -> bool:
+            found = self._world.jobs.get(other)
+            return found is not None and (visible is None or found.project in visible)
+
+        wait = unnamed(answer.wait) if answer.wait is not None else None
+        return replace(answer, wait=wait, expectation=discreet(answer.expectation, sees))
 
     def submit(
         self,

@@ -1,0 +1,33 @@
+"""What an explanation may tell: another project's jobs are counted, never named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from xingliu.forecast.model import Expectation
+from xingliu.kernel.ids import JobId
+from xingliu.workloads.model import Wait
+
+NAMED = "ahead"
+SOMEONE = "a job of another project"
+
+Sees = Callable[[JobId], bool]
+
+
+def jobs_ahead(wait: Wait | None) -> list[JobId]:
+    """The jobs that go before this one, as the last cycle named them."""
+    named = wait.numbers.get(NAMED) if wait is not None else None
+    return [JobId(str(job)) for job in named] if isinstance(named, list | tuple) else []
+
+
+def unnamed(wait: Wait) -> Wait:
+    """The wait without the names of other jobs; how many they are stays."""
+    return replace(wait, numbers={key: value for key, value in wait.numbers.items() if key != NAMED})
+
+
+def discreet(expectation: Expectation, sees: Sees) -> Expectation:
+    """The expectation without the names of jobs that this reader does not see."""
+    basis = expectation.basis
+    for job in expectation.blockers:
+        if not sees(job):
+            basis = basis.replace(job, SOMEONE)
+    return replace(expectation, basis=basis, blockers=tuple(job for job in expectation.blockers if sees(job)))
