@@ -7,11 +7,12 @@ from typing import Any
 from xingliu.fleet.declared import NodeShare
 from xingliu.fleet.model import LEVELS
 from xingliu.fleet.ranges import expand, fold
+from xingliu.kernel.documents import plain_number
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.keytables import Bad, Entry, Key, Shape, Table
 from xingliu.kernel.money import Price, read_price, show_price
 from xingliu.kernel.problems import shorten
-from xingliu.kernel.quantities import memory, milli, plain_number
+from xingliu.kernel.quantities import memory, milli
 from xingliu.kernel.shapes import BOOLEAN, NAME, NAME_HINT, choice, list_of, mapping_of, name, text, whole
 
 NODES_MAX = 110_000

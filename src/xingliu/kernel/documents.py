@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import yaml
 
@@ -21,6 +22,7 @@ DOCUMENT_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 20
 WHOLE_MAX = 10**18
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?\Z")
+_DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 _WORDS: dict[str, object] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 Place = tuple[int, int]
@@ -178,6 +180,15 @@ def _clean(text: str, path: Path = (), place: Place | None = None) -> str:
         return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     except UnicodeDecodeError:
         raise _Refused("it holds half of a character (a lone surrogate)", "Save it as UTF-8.", path=path, place=place) from None
+
+
+def plain_number(value: object) -> Decimal | None:
+    """A number, or text that is one in plain decimal digits; None for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Decimal(repr(value))
+    if isinstance(value, str) and _DECIMAL.match(value):
+        return Decimal(value)
+    return None
 
 
 class _Copy:

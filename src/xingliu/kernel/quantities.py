@@ -1,9 +1,8 @@
 """The shapes of quantities: durations, amounts of memory, and numbers counted in thousandths. Written back exactly."""
 
-import re
-from decimal import Decimal
 from typing import Any
 
+from xingliu.kernel.documents import plain_number
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.keytables import Bad, Entry, Shape
 from xingliu.kernel.units import read_bytes, read_duration_us, show_milli
@@ -79,15 +78,6 @@ def milli(*, least: int, most: int, what: str, or_more: bool = False) -> Shape:
         return found_milli // 1000 if found_milli % 1000 == 0 else show_milli(found_milli)
 
     return Shape(read, {"type": ["number", "string"], "examples": [2, 0.5, *(["96.."] if or_more else [])]}, write)
-
-
-def plain_number(value: object) -> Decimal | None:
-    """A number, or text that is one in plain decimal digits; None for anything else."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(repr(value))
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", value):
-        return Decimal(value)
-    return None
 
 
 def exact_duration(us: int) -> str:
