@@ -18,6 +18,7 @@ from xingliu.tenancy.roles import Verb, may, sees, sees_all
 
 KEPT_MAX = 2_000
 _BATCH = 1_000
+_SMALLEST_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ class Events:
         self._store = store
         self._grown = threading.Condition()
         self._newest: deque[Event] = deque(maxlen=KEPT_MAX)
-        with store.read() as unit:
-            self._last_seq = unit.events.last_seq()
-        self._kept_after = self._last_seq
+        self._last_seq = 0
         store.subscribe(self._keep)
+        with store.read() as unit:
+            self._kept_after = unit.events.last_seq()
+        self._last_seq = max(self._last_seq, self._kept_after)
 
     def last_seq(self) -> int:
         """The number of the newest event."""
@@ -69,10 +71,11 @@ class Events:
         with self._store.read() as unit:
             narrowed = _narrowed(Scope(unit, actor), where)
             found: list[Event] = []
+            batch_size = max(limit + 1, _SMALLEST_BATCH)
             while len(found) <= limit:
-                batch = _batch(unit, narrowed, after, newest_first=newest_first)
+                batch = _batch(unit, narrowed, after, batch_size, newest_first=newest_first)
                 found += [event for event in batch if may_see(actor, event)]
-                if len(batch) < _BATCH:
+                if len(batch) < batch_size:
                     break
                 after = batch[-1].seq
         items = tuple(found[:limit])
@@ -122,7 +125,7 @@ def _narrowed(scope: Scope, where: Mapping[str, object] | None) -> dict[str, obj
     return narrowed
 
 
-def _batch(unit: Unit, where: Mapping[str, object], after: int | None, *, newest_first: bool) -> list[Event]:
+def _batch(unit: Unit, where: Mapping[str, object], after: int | None, limit: int, *, newest_first: bool) -> list[Event]:
     if newest_first:
-        return unit.events.find(where, before=after, limit=_BATCH, newest_first=True)
-    return unit.events.find(where, after=after or 0, limit=_BATCH)
+        return unit.events.find(where, before=after, limit=limit, newest_first=True)
+    return unit.events.find(where, after=after or 0, limit=limit)
