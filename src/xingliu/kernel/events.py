@@ -29,12 +29,31 @@ class EventDraft:
     cause: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def noun(self) -> str:
+        """`job` of `job.submitted`."""
+        return self.type.partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Event(EventDraft):
     """An event with its number. Numbers grow in the order of commits, without gaps a reader could fall into."""
 
     seq: int = 0
+
+
+def numbered(draft: EventDraft, seq: int) -> Event:
+    return Event(
+        type=draft.type,
+        subject=draft.subject,
+        actor=draft.actor,
+        at_us=draft.at_us,
+        tenant=draft.tenant,
+        project=draft.project,
+        cause=draft.cause,
+        facts=draft.facts,
+        seq=seq,
+    )
 
 
 CLOUD = "xingliu"

@@ -1,0 +1,1 @@
+"""How stores got to today's tables, one file a step, forward only."""

@@ -1,0 +1,1 @@
+"""Faulty stand-ins for every port, from a seed; see README.md."""
