@@ -8,9 +8,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 SLOW_MACHINES = [HealthCheck.too_slow]
-settings.register_profile("check", deadline=None, derandomize=True, print_blob=True, suppress_health_check=SLOW_MACHINES)
-settings.register_profile("soak", deadline=None, max_examples=2000, print_blob=True, suppress_health_check=SLOW_MACHINES)
-settings.load_profile(os.environ.get("XL_TEST_PROFILE", "check"))
+for name, examples in {"check": 200, "test": 2000, "soak": 20_000}.items():
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,
+        derandomize=name == "check",
+        print_blob=True,
+        suppress_health_check=SLOW_MACHINES,
+    )
+settings.load_profile(os.environ.get("XL_PROFILE", "check"))
 
 STAMP = Path(__file__).parent.parent / ".venv" / "installed.json"
 INSTALLED = STAMP.exists() and '"complete": true' in STAMP.read_text()
