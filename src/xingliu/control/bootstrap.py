@@ -47,7 +47,7 @@ def _fill(unit: Unit, machine: Machine, now_us: int) -> None:
     unit.events.append(
         EventDraft("flavor.created", flavor.name, CLOUD, now_us),
         EventDraft("pool.created", pool.name, CLOUD, now_us),
-        stepped_event(node, None, now_us=now_us, actor=CLOUD),
+        stepped_event(unit, node, None, now_us=now_us, actor=CLOUD),
         EventDraft("queue.created", DEFAULT_QUEUE, CLOUD, now_us),
         EventDraft("tenant.created", DEFAULT_TENANT, CLOUD, now_us, tenant=DEFAULT_TENANT),
         EventDraft("project.created", DEFAULT_PROJECT, CLOUD, now_us, tenant=DEFAULT_TENANT, project=DEFAULT_PROJECT),

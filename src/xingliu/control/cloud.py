@@ -50,8 +50,7 @@ class Cloud:
         with self._store.read() as unit:
             Scope(unit, actor).require(Verb.CLOUD_APPLY)
         cloud = read_cloud(Document.of(document, "the operator file"))
-        now_us = self._clock.now_us()
-        nodes = lay_out(cloud, self._machine.discover(now_us))
+        nodes = lay_out(cloud, self._machine.discover(self._clock.now_us()))
         with self._store.read() if preview else self._store.write() as unit:
             fleet = _fleet(unit)
             changes = compare(fleet, cloud, nodes)
@@ -60,7 +59,7 @@ class Cloud:
             if not preview and after != fleet.settings:
                 unit.settings.put(Settings(SETTINGS, after))
             if not preview and (changes or after != fleet.settings):
-                _Application(unit, actor, now_us, fleet, cloud, nodes).record(changes)
+                _Application(unit, actor, self._clock.now_us(), fleet, cloud, nodes).record(changes)
         if changes and not preview:
             self._wake()
         return Applied(changes, applied=not preview)
@@ -155,7 +154,7 @@ class _Application:
             )
         self._unit.nodes.put(after)
         state = before.state if before else None
-        self._unit.events.append(stepped_event(after, state, now_us=self._now_us, actor=actor))
+        self._unit.events.append(stepped_event(self._unit, after, state, now_us=self._now_us, actor=actor))
 
     def _remove(self, change: Change) -> None:
         if change.noun == "flavor":

@@ -15,7 +15,7 @@ from xingliu.kernel.clock import Clock
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.events import EventDraft
 from xingliu.kernel.ids import JobId, NodeName
-from xingliu.kernel.resources import Resources
+from xingliu.kernel.resources import CPU, Resources
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
 
@@ -37,13 +37,15 @@ def record_step(unit: Unit, node: Node, to: NodeState, *, now_us: int, actor: st
     """Take one step, store the node and tell of it. Raises NodeCannotStep. `actor` is a user's id, or CLOUD."""
     after = step(node, to, now_us=now_us, actor=actor, reason=reason)
     unit.nodes.put(after)
-    unit.events.append(stepped_event(after, node.state, now_us=now_us, actor=actor))
+    unit.events.append(stepped_event(unit, after, node.state, now_us=now_us, actor=actor))
     return after
 
 
-def stepped_event(node: Node, before: NodeState | None, *, now_us: int, actor: str) -> EventDraft:
+def stepped_event(unit: Unit, node: Node, before: NodeState | None, *, now_us: int, actor: str) -> EventDraft:
     """What the log keeps of a node that is now as `node` says; `before` None: it was not there."""
+    flavor = unit.flavors.get(node.flavor)
     facts = {
+        "kind": flavor.scheduled_kind if flavor else CPU,
         "from": before.value if before else None,
         "to": node.state.value,
         "capacity": dict(node.capacity),
