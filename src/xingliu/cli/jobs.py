@@ -1,0 +1,212 @@
+"""Everyday verbs: ps, why, stop, hold, release."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from xingliu.cli.client import Client, part
+from xingliu.cli.following import FINAL, ending
+from xingliu.cli.output import now_us, print_json, print_table, show_request, show_span, show_start, show_time
+from xingliu.cli.session import Session, json_option
+
+Json = dict[str, Any]
+STATES = ["PENDING", "STARTING", "RUNNING", "STOPPING", "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELLED"]
+HEADERS = ("JOB", "NAME", "PROJECT", "STATE", "NODES", "EACH", "SUBMITTED", "RAN", "WHY")
+WATCH_S = 2
+SHOWN_MAX = 100
+
+
+def _complete_job(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names and ids of jobs; nothing where no cloud answers."""
+    try:
+        jobs = list(context.ensure_object(Session).client.pages("/v1/jobs", most=SHOWN_MAX))
+    except Exception:  # noqa: BLE001 - a shell that completes is no place for an error
+        return []
+    return list(dict.fromkeys(word for job in jobs for word in (job["name"], job["id"]) if word.startswith(incomplete)))
+
+
+job_argument = click.argument("job", shell_complete=_complete_job)
+jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=_complete_job)
+
+
+@click.command()
+@click.option("-a", "--all", "everything", is_flag=True, help="Also those that ended.")
+@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
+@click.option("--project", help="Only this project's.")
+@click.option("--queue", help="Only this queue's.")
+@click.option("--name", help="Only those with this name.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=SHOWN_MAX, show_default=True, help="At most so many, newest first."
+)
+@click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@json_option
+@click.pass_obj
+def ps(session: Session, /, everything: bool, state: str | None, limit: int, watch: bool, **filters: str | None) -> None:
+    """List jobs that wait or run.
+
+    \b
+    xl ps
+    xl ps -a --limit 10
+    xl ps --state RUNNING --json
+    """
+    active = None if everything or state else True
+    query: dict[str, object] = {"active": active, "state": state and state.upper(), **filters}
+    jobs = list(session.client.pages("/v1/jobs", most=limit, **query))
+    while watch and not session.json:
+        click.clear()
+        _print_jobs(jobs, everything=everything)
+        _rest()
+        jobs = list(session.client.pages("/v1/jobs", most=limit, **query))
+    if session.json:
+        print_json(jobs)
+    else:
+        _print_jobs(jobs, everything=everything)
+
+
+def _rest() -> None:
+    import time  # noqa: PLC0415 - only while watching
+
+    time.sleep(WATCH_S)
+
+
+def _print_jobs(jobs: Sequence[Json], *, everything: bool) -> None:
+    rows = [
+        (
+            job["id"],
+            job["name"],
+            job["project"],
+            "HELD" if job.get("held") and job["state"] == "PENDING" else job["state"],
+            job["nodes"],
+            show_request(job.get("resources")),
+            show_time(job["submitted_us"]),
+            ran(job),
+            why_short(job),
+        )
+        for job in jobs
+    ]
+    empty = (
+        "No jobs yet. The first: `xl run -- echo hello`." if everything else "No job waits or runs. Those that ended: `xl ps -a`."
+    )
+    print_table(HEADERS, rows, empty=empty)
+
+
+def ran(job: Json) -> str:
+    """Running time: of finished attempts, and of the one that runs."""
+    if job["state"] in FINAL:
+        return show_span(job.get("started_us"), job.get("finished_us"))
+    if job["state"] in ("RUNNING", "STOPPING"):
+        return show_span(job.get("started_us"), None)
+    return show_span(0, job["running_us"]) if job.get("running_us") else ""
+
+
+def why_short(job: Json) -> str:
+    if job["state"] in FINAL:
+        return ending({**job, "started_us": None}).lstrip(",: ")
+    if job["state"] == "STOPPING":
+        return str(job.get("stop_why") or "")
+    if job["state"] == "PENDING":
+        return str((job.get("wait") or {}).get("reason", ""))
+    return f"attempt {job['attempt']}" if job.get("attempt", 0) > 1 else ""
+
+
+@click.command()
+@job_argument
+@json_option
+@click.pass_obj
+def why(session: Session, job: str) -> None:
+    """Say why a job is where it is, and when it starts.
+
+    \b
+    xl why train
+    xl why train --json
+    """
+    answer = session.client.get(f"/v1/jobs/{part(job)}/why")
+    if session.json:
+        print_json(answer)
+        return
+    if answer["state"] != "PENDING":
+        _tell_state(session.client, answer)
+        return
+    click.echo(answer.get("sentence") or f"{answer['job']} was not looked at yet; the next cycle decides.")
+    if answer.get("reason"):
+        numbers = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in (answer.get("numbers") or {}).items())
+        click.echo(f"  {answer['reason']}{f': {numbers}' if numbers else ''} (cycle {answer.get('cycle')})")
+    for other in (answer.get("ahead") or [])[:10]:
+        click.echo(f"  ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}")
+    if len(answer.get("ahead") or []) > 10:
+        click.echo(f"  ahead: {len(answer['ahead']) - 10} more")
+    click.echo(show_start(answer.get("expected_start_us"), answer.get("expected_basis") or ""))
+
+
+def _number(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_number(inner)}" for name, inner in value.items())
+    return str(value)
+
+
+def _tell_state(client: Client, answer: Json) -> None:
+    job = client.get(f"/v1/jobs/{part(answer['job'])}")
+    if job["state"] in FINAL:
+        click.echo(f"{job['name']} ended {show_span(job['finished_us'], now_us())} ago: {job['state']}{ending(job)}")
+        click.echo(f"Its story: `xl events {job['id']}`.")
+    else:
+        because = f" ({job['stop_why']})" if job.get("stop_why") else ""
+        click.echo(f"{job['name']} does not wait: it is {job['state']}{because}.")
+
+
+def _each(session: Session, jobs: Sequence[str], verb: str, done: str) -> None:
+    """Tell every one of the jobs; the first refusal ends it."""
+    answers = []
+    for job in jobs:
+        answer = session.client.post(f"/v1/jobs/{part(job)}:{verb}")
+        answers.append(answer)
+        if not session.json:
+            over = answer["state"] in FINAL and answer["state"] != "CANCELLED"
+            click.echo(f"{answer['id']} {answer['state']}" if over else f"{answer['id']} {done}")
+    if session.json:
+        print_json(answers)
+
+
+@click.command()
+@jobs_argument
+@json_option
+@click.pass_obj
+def stop(session: Session, jobs: tuple[str, ...]) -> None:
+    """End jobs for good.
+
+    One that runs gets its checkpoint signal, its grace, then SIGKILL.
+
+    \b
+    xl stop train
+    xl stop train-1 train-2
+    """
+    _each(session, jobs, "stop", "stops")
+
+
+@click.command()
+@jobs_argument
+@json_option
+@click.pass_obj
+def hold(session: Session, jobs: tuple[str, ...]) -> None:
+    """Keep jobs from starting; stop those that run until released.
+
+    \b
+    xl hold train
+    """
+    _each(session, jobs, "hold", "is held")
+
+
+@click.command()
+@jobs_argument
+@json_option
+@click.pass_obj
+def release(session: Session, jobs: tuple[str, ...]) -> None:
+    """Let held jobs go on.
+
+    \b
+    xl release train
+    """
+    _each(session, jobs, "release", "is released")

@@ -1,0 +1,126 @@
+"""What people and scripts see: aligned tables, JSON, colours on a terminal, times in words."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from xingliu.kernel.resources import CPU, MEMORY
+from xingliu.kernel.units import show_bytes, show_duration, show_milli
+
+Json = Mapping[str, Any]
+COLOURS = {
+    "RUNNING": "green",
+    "SUCCEEDED": "green",
+    "ready": "green",
+    "now": "green",
+    "PENDING": "yellow",
+    "STARTING": "yellow",
+    "STOPPING": "yellow",
+    "later": "yellow",
+    "joining": "yellow",
+    "draining": "yellow",
+    "drained": "yellow",
+    "FAILED": "red",
+    "TIMED_OUT": "red",
+    "down": "red",
+    "unhealthy": "red",
+    "never": "red",
+}
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "Nothing here yet.") -> None:
+    """Columns as wide as they need to be, two spaces apart; `empty` on standard error when there is no row."""
+    lines = table_lines(headers, rows)
+    if len(lines) == 1:
+        click.echo(empty, err=True)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def table_lines(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    cells = [list(headers), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    return ["  ".join(_painted(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """`name  value` lines, for one thing; what is None or empty is left out."""
+    shown = {name: value for name, value in fields.items() if value not in (None, "")}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
+        click.echo(f"{name:<{width}}  {_painted(_cell(value), 0)}")
+
+
+def _cell(value: object) -> str:
+    return "-" if value in (None, "") else " ".join(str(value).split("\n"))
+
+
+def _painted(cell: str, width: int) -> str:
+    padded = f"{cell:<{width}}"
+    return click.style(padded, fg=COLOURS[cell]) if cell in COLOURS and _coloured() else padded
+
+
+def _coloured() -> bool:
+    return sys.stdout.isatty()
+
+
+def note(message: str) -> None:
+    """A remark beside the output, on standard error."""
+    click.echo(message, err=True)
+
+
+def show_resources(amounts: Mapping[str, int] | None) -> str:
+    """`2 cores, 4 GB, 1 gpu.h100`."""
+    words: dict[str, Callable[[int], str]] = {CPU: lambda milli: f"{show_milli(milli)} cores", MEMORY: show_bytes}
+    parts = [
+        words.get(kind, lambda milli, kind=kind: f"{show_milli(milli)} {kind}")(amount)
+        for kind, amount in (amounts or {}).items()
+    ]
+    return ", ".join(parts)
+
+
+def show_request(resources: Json | None) -> str:
+    """What one replica asks for: `8 H100` or `2 cores`, and its memory."""
+    if not resources:
+        return ""
+    gpu = resources.get("gpu")
+    first = f"{gpu['count']} {gpu.get('model') or 'GPU'}" if gpu else f"{show_milli(resources['cpu_milli'])} cores"
+    return f"{first}, {show_bytes(resources['memory_bytes'])}"
+
+
+def show_time(us: int | None) -> str:
+    """Local time to the second; the day only when it is another one."""
+    if us is None:
+        return ""
+    then = datetime.fromtimestamp(us // 1_000_000)
+    return then.strftime("%H:%M:%S" if then.date() == datetime.now().date() else "%Y-%m-%d %H:%M:%S")
+
+
+def show_span(start_us: int | None, end_us: int | None) -> str:
+    """How long, in whole seconds at least; an open end is now."""
+    if start_us is None:
+        return ""
+    length_us = max(0, (end_us if end_us is not None else now_us()) - start_us)
+    return show_duration(length_us - length_us % 1_000_000 if length_us >= 10_000_000 else length_us)
+
+
+def show_start(expected_start_us: int | None, basis: str) -> str:
+    """`expected start 14:03:10, in 12m (basis)`."""
+    if expected_start_us is None:
+        return f"expected start unknown{f': {basis}' if basis else ''}"
+    wait_us = expected_start_us - now_us()
+    when = f"in {show_span(0, wait_us)}" if wait_us > 0 else "any moment"
+    return f"expected start {show_time(expected_start_us)}, {when}{f' ({basis})' if basis else ''}"
+
+
+def now_us() -> int:
+    return int(datetime.now().timestamp() * 1_000_000)

@@ -1,0 +1,179 @@
+"""`xl run` and `xl plan`: from a job file to what would happen, and to a job."""
+
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xingliu.cli.errors import MustSayYes
+from xingliu.cli.following import follow
+from xingliu.cli.output import print_json, show_start
+from xingliu.cli.session import Session, json_option, may_ask, yes_option
+from xingliu.cli.upload import upload
+from xingliu.kernel.documents import Document, parse
+from xingliu.kernel.errors import BadValue
+from xingliu.kernel.money import show_money
+from xingliu.workloads.spec import one_liner, read_job
+
+Json = dict[str, Any]
+PLAN_EXIT = {"now": 0, "later": 3, "never": 4}
+
+
+def job_options(command: Any) -> Any:
+    """What both commands take: a file, or a command after two dashes and what it needs."""
+    options = [
+        click.argument("file_or_command", nargs=-1, required=True, metavar="FILE | -- COMMAND..."),
+        click.option("--name", help="What the job is called; default: after its command."),
+        click.option("--project", help="Who owns and pays; default: your own."),
+        click.option("--queue", help="Where it waits; default: the project's."),
+        click.option("--nodes", type=int, help="A gang of this many replicas, each on a node of its own."),
+        click.option("--gpu", help="GPUs a node, such as 1 or H100:8."),
+        click.option("--cpu", help="Cores a node."),
+        click.option("--memory", help="Memory a node, such as 64GB."),
+        click.option("--time-limit", help="Longest running time, such as 36h."),
+        click.option("--python", help="Interpreter, such as 3.11; the node has to have it."),
+        click.option("--workdir", help="Folder to send along; default: this one, if the command names a file in it."),
+        click.option("--env", multiple=True, metavar="NAME=VALUE", help="Environment; may be given again and again."),
+        click.option("--priority", type=click.Choice(["low", "normal", "high", "urgent"]), help="Default: normal."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="Exit codes: 0 submitted; with --wait the job's own, 128+signal when one ended it; 1 an error.")
+@job_options
+@yes_option
+@click.option("--wait", is_flag=True, help="Wait until it ends and exit with its code; Ctrl-C leaves it running.")
+@click.option("-f", "--follow", "with_logs", is_flag=True, help="Wait, and print its logs meanwhile.")
+@json_option
+@click.pass_obj
+def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: bool, with_logs: bool, **options: Any) -> int:
+    """Plan a job, show its price and expected start, submit it.
+
+    The job comes from a YAML file, or from a command after two dashes.
+
+    \b
+    xl run hello.yaml
+    xl run -- python train.py
+    xl run --nodes 2 --gpu H100:8 --time-limit 36h -- torchrun train.py
+    xl run -y --wait hello.yaml && echo it succeeded
+    """
+    if not yes and not may_ask():
+        raise MustSayYes("submitting a job")
+    document, folder = read(file_or_command, options)
+    project = options.get("project")
+    if not (session.json and yes):
+        planned = session.client.post("/v1/jobs:plan", {"document": document, "project": project})
+        show_plan(planned, err=session.json)
+        if not yes:
+            click.confirm("Submit it?", default=planned["verdict"] != "never", abort=True, err=session.json)
+    blob = upload(session.client, folder, session.client.project(document.get("project") or project)) if folder else None
+    request = {"document": document, "project": project, "blob": blob}
+    job = session.client.post("/v1/jobs", request, once=secrets.token_hex(16))
+    if not session.json:
+        click.echo(f"job {job['id']} submitted")
+    elif not (wait or with_logs):
+        print_json(job)
+    return follow(session, job["id"], with_logs=with_logs) if wait or with_logs else 0
+
+
+@click.command(epilog="Exit codes: 0 it would start now; 3 it would wait; 4 it can never start as things are; 1 an error.")
+@job_options
+@json_option
+@click.pass_obj
+def plan(session: Session, /, file_or_command: tuple[str, ...], **options: Any) -> int:
+    """Say what would happen to a job file; change nothing.
+
+    \b
+    xl plan hello.yaml
+    xl plan --gpu H100:8 -- python train.py
+    xl plan hello.yaml && xl run -y hello.yaml     only if it starts at once
+    """
+    document, _ = read(file_or_command, options)
+    planned = session.client.post("/v1/jobs:plan", {"document": document, "project": options.get("project")})
+    if session.json:
+        print_json(planned)
+    else:
+        show_plan(planned)
+    return PLAN_EXIT[planned["verdict"]]
+
+
+def read(words: Sequence[str], options: dict[str, Any]) -> tuple[Json, Path | None]:
+    """The checked document, and the folder that goes along. Raises InvalidDocument, BadValue.
+
+    Two dashes make it a command; without them one word is a file.
+    """
+    if _is_command(words):
+        document, home = _of_command(words, options), Path.cwd()
+        source = "the command line"
+    else:
+        path = Path(words[0])
+        found = parse(path.read_text(errors="replace"), words[0])
+        read_job(found)
+        given = {name: value for name, value in options.items() if value and name != "project"}
+        if given:
+            raise BadValue(f"--{next(iter(given))}", "an option for a job file", f"Write it into {words[0]}, or run a command.")
+        assert isinstance(found.value, dict)
+        return found.value, _folder(found.value, path.parent)
+    read_job(Document.of(document, source))
+    return document, _folder(document, home)
+
+
+def _is_command(words: Sequence[str]) -> bool:
+    """click drops the two dashes, so they are looked up where they were typed."""
+    return "--" in sys.argv[1:] and tuple(sys.argv[sys.argv.index("--") + 1 :]) == tuple(words)
+
+
+def _of_command(words: Sequence[str], options: dict[str, Any]) -> Json:
+    keys = {name: value for name, value in options.items() if value not in (None, ()) and name not in ("env", "project")}
+    for name in ("cpu", "gpu"):
+        if str(keys.get(name, "")).isdecimal():
+            keys[name] = int(keys[name])
+    if "workdir" not in keys and any(Path(word).is_file() and not Path(word).is_absolute() for word in words):
+        keys["workdir"] = "."
+    env = dict(_pair(text) for text in options.get("env") or ())
+    return one_liner(words, **keys, **({"env": env} if env else {}))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise BadValue(text, "NAME=VALUE", "Write --env NAME=VALUE, once for each variable.")
+    return name, value
+
+
+def _folder(document: Json, home: Path) -> Path | None:
+    """The working folder, seen from where the file lies."""
+    return home / str(document["workdir"]) if document.get("workdir") else None
+
+
+def show_plan(planned: Json, *, err: bool = False) -> None:
+    spec = planned.get("spec") or {}
+    nodes = spec.get("nodes", 1)
+    click.echo(f"{spec.get('name', 'job')}: {nodes} {'node' if nodes == 1 else 'nodes'}{_places(planned)}", err=err)
+    if planned["verdict"] == "now":
+        click.echo("starts now", err=err)
+    else:
+        click.echo(
+            f"{'waits' if planned['verdict'] == 'later' else 'can never start as things are'}: {planned['sentence']}", err=err
+        )
+    if planned["verdict"] == "later":
+        click.echo(show_start(planned.get("expected_start_us"), planned.get("expected_basis") or ""), err=err)
+    if price := planned.get("list_price"):
+        click.echo(_price(price), err=err)
+
+
+def _places(planned: Json) -> str:
+    seats = planned.get("seats") or []
+    names = list(dict.fromkeys(seat["node"] for seat in seats))
+    return f", on {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}" if names else ""
+
+
+def _price(price: Json) -> str:
+    hourly = f"list price {show_money(price['per_hour_minor'], price['currency'])} an hour"
+    total = price.get("total_minor")
+    return f"{hourly}, at most {show_money(total, price['currency'])} in its time limit" if total is not None else hourly
