@@ -1,9 +1,10 @@
 """What should run, from what is recorded: desired replicas with all that their launch needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xingliu.control.errors import CannotUnseal
 from xingliu.control.ports import DesiredReplica, Launch, Launcher, Sealer, Stop, Store
+from xingliu.control.world import World
 from xingliu.kernel.ids import LeaseId, SecretId
 from xingliu.training.environment import environment
 from xingliu.training.gang import Gang
@@ -14,8 +15,8 @@ from xingliu.workloads.records import Phase, ReplicaRecord
 class Launches:
     """Builds each launch once; what cannot be built becomes a record of a failed launch."""
 
-    def __init__(self, store: Store, launcher: Launcher, sealer: Sealer) -> None:
-        self._store, self._launcher, self._sealer = store, launcher, sealer
+    def __init__(self, store: Store, world: World, launcher: Launcher, sealer: Sealer) -> None:
+        self._store, self._world, self._launcher, self._sealer = store, world, launcher, sealer
         self._launches: dict[LeaseId, Launch] = {}
         self._failed: dict[LeaseId, ReplicaRecord] = {}
 
@@ -45,6 +46,7 @@ class Launches:
             return
         try:
             uid, secrets = self._lookup(gang.job)
+            python = self._interpreter(gang.job.spec.python)
         except CannotUnseal as error:
             for lease in missing:
                 self._failed[lease.id] = _failed(lease.id, f"{error} {error.advice()}", lease.opened_us)
@@ -52,7 +54,7 @@ class Launches:
         ips = [self._launcher.address(lease.node)[0] for lease in gang.leases]
         for rank, lease in enumerate(gang.leases):
             if lease in missing:
-                self._launches[lease.id] = _launch(gang, rank, uid=uid, secrets=secrets, node_ips=ips)
+                self._launches[lease.id] = _launch(gang, rank, uid=uid, secrets=secrets, python=python, node_ips=ips)
 
     def _lookup(self, job: Job) -> tuple[int, dict[str, str]]:
         """The project's uid and the values of the secrets the job names. Raises CannotUnseal."""
@@ -67,6 +69,11 @@ class Launches:
             values[name] = self._sealer.unseal(secret.id, secret.sealed)
         return project.uid, values
 
+    def _interpreter(self, python: str | None) -> str | None:
+        """The path behind a name that the operator file gives to an interpreter; any other word is for the node to find."""
+        declared = self._world.settings.document.get("interpreters")
+        return str(declared[python]) if isinstance(declared, Mapping) and python in declared else python
+
 
 def _stop(job: Job) -> Stop | None:
     if job.state is not JobState.STOPPING or job.kill_at_us is None:
@@ -75,7 +82,7 @@ def _stop(job: Job) -> Stop | None:
     return Stop(signal, job.kill_at_us)
 
 
-def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], node_ips: Sequence[str]) -> Launch:
+def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], python: str | None, node_ips: Sequence[str]) -> Launch:
     job, lease = gang.job, gang.leases[rank]
     request = job.spec.resources
     return Launch(
@@ -89,7 +96,7 @@ def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], node_ip
         setup=job.spec.setup,
         environment=environment(gang, rank, node_ips=node_ips, secrets=secrets),
         secrets=tuple(secrets.values()),
-        python=job.spec.python,
+        python=python,
         cpu_milli=request.cpu_milli,
         memory_bytes=request.memory_bytes,
         shm_bytes=request.shm_bytes,
