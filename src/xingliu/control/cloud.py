@@ -8,8 +8,8 @@ from xingliu.control.ports import Machine, Settings, Store, Unit
 from xingliu.control.scope import Scope
 from xingliu.control.world import SETTINGS
 from xingliu.fleet.changes import Change, Fleet, compare, settings_after
-from xingliu.fleet.cloudfile import read_cloud
-from xingliu.fleet.declared import CloudFile
+from xingliu.fleet.cloudfile import cloud_document, read_cloud
+from xingliu.fleet.declared import CloudFile, FlavorSpec, PoolSpec
 from xingliu.fleet.errors import NodesBusy, QueueInUse
 from xingliu.fleet.layout import lay_out
 from xingliu.fleet.model import CloudSettings, Node, NodeState
@@ -65,10 +65,10 @@ class Cloud:
         return Applied(changes, applied=not preview)
 
     def document(self, actor: Actor) -> Mapping[str, object]:
-        """The file in force; empty before the first was applied. Raises Forbidden."""
+        """The file in force; before the first was applied, the one that would say what is there. Raises Forbidden."""
         with self._store.read() as unit:
             Scope(unit, actor).require(Verb.CLOUD_APPLY)
-            return settings_of(unit).document
+            return settings_of(unit).document or cloud_document(_as_file(_fleet(unit)))
 
     def settings(self) -> CloudSettings:
         """Currency and default queue, which everyone may know."""
@@ -185,6 +185,16 @@ def _fleet(unit: Unit) -> Fleet:
         nodes={node.name: node for node in unit.nodes.find()},
         interpreters=interpreters if isinstance(interpreters, Mapping) else {},
     )
+
+
+def _as_file(fleet: Fleet) -> CloudFile:
+    """What is there before any file was applied: whole machines in pools of one flavor."""
+    pools = tuple(
+        PoolSpec(pool.name, pool.flavor, tuple(node.name for node in fleet.nodes.values() if node.pool == pool.name))
+        for pool in fleet.pools.values()
+    )
+    flavors = tuple(FlavorSpec(flavor) for flavor in fleet.flavors.values())
+    return CloudFile(fleet.settings, flavors, pools, tuple(fleet.queues.values()))
 
 
 def _check_unused(unit: Unit, changes: Iterable[Change]) -> None:

@@ -49,14 +49,17 @@ class Keys:
             keep_receipt(unit, actor, idempotency_key, request, key.id, now_us)
             return key, credential
 
-    def list(self, actor: Actor, *, after: str | None = None, limit: int = 100) -> list[Key]:
-        """The actor's own keys, and those of users it may read; by id."""
+    def list(self, actor: Actor, *, user: str | None = None, after: str | None = None, limit: int = 100) -> list[Key]:
+        """The actor's own keys, and those of users it may read; by id. Raises Unknown for a `user` it does not see."""
         with self._store.read() as unit:
+            scope = Scope(unit, actor)
             start = KeyId(after) if after else None
-            owned = Scope(unit, actor).owned_tenants(Verb.USER_READ)
+            owned = scope.owned_tenants(Verb.USER_READ)
+            if user is not None:
+                return unit.keys.find({"user": visible_user(unit, scope, user).id}, after=start, limit=limit)
             if owned is None:
                 return unit.keys.find(after=start, limit=limit)
-            users = {user.id for user in unit.users.find({"tenant": owned})} if owned else set()
+            users = {one.id for one in unit.users.find({"tenant": owned})} if owned else set()
             return unit.keys.find({"user": frozenset(users | {actor.user})}, after=start, limit=limit)
 
     def revoke(self, actor: Actor, key_id: str) -> Key:

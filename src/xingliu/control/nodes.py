@@ -26,11 +26,11 @@ _RESUMABLE = (NodeState.DRAINING, NodeState.DRAINED, NodeState.UNHEALTHY)
 
 @dataclass(frozen=True, slots=True)
 class NodePage:
-    """A node and what runs on it, both only as far as the actor sees it. `free` is None for those who do not see all."""
+    """A node, and what of it the projects that the actor sees hold."""
 
     node: Node
     jobs: tuple[JobId, ...]
-    free: Resources | None
+    in_use: Resources
 
 
 def record_step(unit: Unit, node: Node, to: NodeState, *, now_us: int, actor: str, reason: str) -> Node:
@@ -117,12 +117,8 @@ def _node(unit: Unit, name: str) -> Node:
 
 
 def _page(unit: Unit, scope: Scope, node: Node) -> NodePage:
-    where = scope.narrow({"node": node.name, "released_us": None})
-    leases = unit.leases.find(where)
-    jobs = tuple(dict.fromkeys(lease.job for lease in leases))
-    if not scope.sees_all:
-        return NodePage(node, jobs, None)
-    free = node.capacity
+    leases = unit.leases.find(scope.narrow({"node": node.name, "released_us": None}))
+    in_use = Resources()
     for lease in leases:
-        free = free - lease.resources
-    return NodePage(node, jobs, free)
+        in_use = in_use + lease.resources
+    return NodePage(node, tuple(dict.fromkeys(lease.job for lease in leases)), in_use)

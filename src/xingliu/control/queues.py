@@ -13,23 +13,23 @@ from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
 from xingliu.workloads.model import JobState, Lease
 
-WAITING_COUNTED_MAX = 1_000
+PENDING_COUNTED_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    """A queue and what it holds, by quota kind.
+    """A queue, and what of it belongs to the projects the actor sees.
 
     Attributes:
-        in_use: of all, None for those who do not see all.
-        yours: of the projects the actor sees.
-        waiting: jobs the actor sees that wait in it, counted up to WAITING_COUNTED_MAX.
+        in_use: what jobs hold, by quota kind.
+        running: jobs that hold something.
+        pending: jobs that wait in it, counted up to PENDING_COUNTED_MAX.
     """
 
     queue: Queue
-    in_use: Resources | None
-    yours: Resources
-    waiting: int
+    in_use: Resources
+    running: int
+    pending: int
 
 
 class Queues:
@@ -56,10 +56,10 @@ class Queues:
 
 
 def _page(unit: Unit, scope: Scope, queue: Queue) -> QueuePage:
-    yours = _charged(unit.leases.find(scope.narrow({"queue": queue.name, "released_us": None})))
+    leases = unit.leases.find(scope.narrow({"queue": queue.name, "released_us": None}))
     where = scope.narrow({"queue": queue.name, "state": JobState.PENDING})
-    waiting = len(unit.jobs.find(where, limit=WAITING_COUNTED_MAX))
-    return QueuePage(queue, yours if scope.sees_all else None, yours, waiting)
+    pending = len(unit.jobs.find(where, limit=PENDING_COUNTED_MAX))
+    return QueuePage(queue, _charged(leases), len({lease.job for lease in leases}), pending)
 
 
 def _charged(leases: list[Lease]) -> Resources:

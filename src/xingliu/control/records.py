@@ -38,11 +38,14 @@ def held_intervals(unit: Unit, where: Mapping[str, object], window: Interval) ->
     by_job = groupby(_leases(unit, where), key=lambda lease: lease.job)
     jobs = ((job, list(leases)) for job, leases in by_job)
     while chunk := list(islice(jobs, _JOBS_AT_ONCE)):
-        attempts: dict[tuple[JobId, int], list[Attempt]] = defaultdict(list)
+        gangs: dict[tuple[JobId, int], list[Attempt]] = defaultdict(list)
         for attempt in unit.attempts.find({"job": frozenset(job for job, _ in chunk)}):
-            attempts[attempt.job, attempt.number].append(attempt)
+            gangs[attempt.job, attempt.number].append(attempt)
+        gang_of = {attempt.id: gang for gang in gangs.values() for attempt in gang}
         for job, leases in chunk:
-            yield from _of_job(unit, job, leases, attempts, window)
+            for lease in leases:
+                if lease.opened_us < window.end_us and (lease.released_us is None or lease.released_us > window.start_us):
+                    yield _held(lease, _lost_to(unit, job, gang_of.get(lease.attempt, ())))
 
 
 def node_spans(unit: Unit) -> tuple[list[NodeSpan], dict[str, str]]:
@@ -60,19 +63,6 @@ def _leases(unit: Unit, where: Mapping[str, object]) -> Iterator[Lease]:
     while page := unit.leases.find(where, after=after, limit=_PAGE):
         yield from page
         after = page[-1].id
-
-
-def _of_job(
-    unit: Unit,
-    job: JobId,
-    leases: Sequence[Lease],
-    attempts: Mapping[tuple[JobId, int], Sequence[Attempt]],
-    window: Interval,
-) -> Iterator[HeldInterval]:
-    gang_of = {attempt.id: gang for (of, _), gang in attempts.items() if of == job for attempt in gang}
-    for lease in leases:
-        if lease.opened_us < window.end_us and (lease.released_us is None or lease.released_us > window.start_us):
-            yield _held(lease, _lost_to(unit, job, gang_of.get(lease.attempt, ())))
 
 
 def _held(lease: Lease, lost_to: LostTo | None) -> HeldInterval:

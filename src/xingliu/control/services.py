@@ -1,0 +1,116 @@
+"""What the edges get: one object a noun. `compose` fills it; nothing else knows how they are made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xingliu.control.actors import Actors
+from xingliu.control.attach import Attach
+from xingliu.control.blobs import Blobs
+from xingliu.control.cloud import Cloud
+from xingliu.control.events import Events
+from xingliu.control.flavors import Flavors, Pools
+from xingliu.control.gauges import Gauges
+from xingliu.control.jobs import Jobs
+from xingliu.control.keys import Keys
+from xingliu.control.logs import Files, Logs
+from xingliu.control.nodes import Nodes
+from xingliu.control.ports import BlobStore, Machine, ReplicaFiles, Sealer, Shells, Store
+from xingliu.control.projects import Projects
+from xingliu.control.queues import Queues
+from xingliu.control.scheduling import Scheduling
+from xingliu.control.secrets import Secrets
+from xingliu.control.submissions import Submissions
+from xingliu.control.tenants import Tenants
+from xingliu.control.usage import Usage
+from xingliu.control.users import Users
+from xingliu.control.whoami import Whoami
+from xingliu.control.world import World
+from xingliu.kernel.clock import Clock
+from xingliu.kernel.ids import Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The outside world, as the edges' requests need it."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    sealer: Sealer
+    machine: Machine
+    blobs: BlobStore
+    files: ReplicaFiles
+    shells: Shells
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while this process runs. `multi_tenant`: whether tenants are kept apart by uid here."""
+
+    version: str
+    multi_tenant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every noun's control object."""
+
+    about: About
+    actors: Actors
+    whoami: Whoami
+    gauges: Gauges
+    jobs: Jobs
+    submissions: Submissions
+    logs: Logs
+    files: Files
+    attach: Attach
+    blobs: Blobs
+    tenants: Tenants
+    projects: Projects
+    users: Users
+    keys: Keys
+    secrets: Secrets
+    nodes: Nodes
+    queues: Queues
+    flavors: Flavors
+    pools: Pools
+    events: Events
+    usage: Usage
+    cloud: Cloud
+
+
+def services_over(
+    ports: Ports,
+    about: About,
+    *,
+    world: World,
+    scheduling: Scheduling,
+    wake: Callable[[], None],
+    check_space: Callable[[], None],
+) -> Services:
+    """All of them over the same ports. `wake` asks for a cycle soon; `check_space` raises DiskFull."""
+    store, clock, ids = ports.store, ports.clock, ports.ids
+    return Services(
+        about=about,
+        actors=Actors(store),
+        whoami=Whoami(store),
+        gauges=Gauges(store, world, scheduling),
+        jobs=Jobs(store, world, scheduling, clock, wake=wake),
+        submissions=Submissions(store, world, scheduling, clock, ids, wake=wake, check_space=check_space),
+        logs=Logs(store, ports.files),
+        files=Files(store, ports.files),
+        attach=Attach(store, clock, ports.shells),
+        blobs=Blobs(store, clock, ports.blobs),
+        tenants=Tenants(store, clock),
+        projects=Projects(store, clock),
+        users=Users(store, clock),
+        keys=Keys(store, clock, ids),
+        secrets=Secrets(store, clock, ports.sealer),
+        nodes=Nodes(store, clock),
+        queues=Queues(store),
+        flavors=Flavors(store),
+        pools=Pools(store),
+        events=Events(store),
+        usage=Usage(store, clock),
+        cloud=Cloud(store, clock, ports.machine, wake=wake),
+    )
