@@ -123,11 +123,14 @@ def _walk(root: Path, rules: IgnoreRules) -> Iterator[str]:
         prefix = "" if inside == "." else f"{inside}/"
         links = [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in links and not rules.ignores(prefix + name, folder=True))
-        for name in (*files, *links):
-            yield prefix + name
+        yield from (prefix + name for name in (*files, *links) if _goes_along(Path(folder, name)))
         count += len(files) + len(links)
         if count > ENTRIES_MAX:
             raise FolderTooLarge(f"{ENTRIES_MAX} files", inside)
+
+
+def _goes_along(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
 
 
 class _Full(Exception):
@@ -178,7 +181,7 @@ def _add(tar: tarfile.TarFile, root: Path, name: str) -> None:
             entry.type, entry.linkname = tarfile.SYMTYPE, _target(root, path, name)
             entry.mode = 0o777
             tar.addfile(entry)
-        elif path.is_file():
+        else:
             _add_file(tar, entry, path)
     except UnicodeEncodeError:
         raise CannotPack(ascii(name), "its name is not UTF-8") from None

@@ -80,7 +80,7 @@ class _Together:
             "gpus_per_node": lines.gpus_per_node is not None,
             "gpu_memory": lines.gpu_memory_bytes is not None,
             "emulated": lines.emulated,
-            "price": lines.price.gpu is not None,
+            "price": lines.price.gpu is not None and lines.price.core is not None,
         }
         for key in [key for key, is_given in given.items() if is_given]:
             at.note(f"flavor {lines.name} has no GPUs, so its {key} means nothing", "Add gpu: MODEL, or leave it out.", step=key)
