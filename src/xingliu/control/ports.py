@@ -189,6 +189,7 @@ class Launch:
         python: interpreter asked for by name, version or path; None for whatever the node's PATH has.
         uid: the project's; ignored where the control plane is not root.
         blob: the packed working folder, None for an empty one.
+        gpus_emulated: `gpus` are numbers only; there are no devices behind them.
     """
 
     lease: LeaseId
@@ -207,6 +208,7 @@ class Launch:
     shm_bytes: int | None
     gpus: tuple[int, ...]
     blob: BlobId | None
+    gpus_emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

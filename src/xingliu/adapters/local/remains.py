@@ -1,0 +1,125 @@
+"""What a replica left on this machine, as files say it: its record, its lock, whatever still runs of it."""
+
+import contextlib
+import json
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from xingliu.adapters.local.cgroups import processes_in, remove_cgroups
+from xingliu.adapters.local.locks import is_held
+from xingliu.control.ports import Phase, ReplicaRecord, Stop
+from xingliu.kernel.ids import LeaseId
+
+_FINAL = frozenset({Phase.ENDED, Phase.LAUNCH_FAILED, Phase.LOST})
+
+
+def is_over(record: ReplicaRecord) -> bool:
+    """Whether it ended and nothing of it is left."""
+    return record.phase in _FINAL and record.empty_us is not None
+
+
+@dataclass(slots=True)
+class Remains:
+    """One replica's folder, read no more often than it changes."""
+
+    lease: LeaseId
+    folder: Path
+    marker: str
+    record: ReplicaRecord | None = None
+    inode: int = 0
+    ordered: Stop | None = None
+
+    def look(self, now_us: int) -> ReplicaRecord | None:
+        """What is known now. A replica whose shim died is killed here, and LOST; `empty_us` follows when that is verified."""
+        if self.record is not None and is_over(self.record):
+            return self.record
+        held = is_held(self.folder / "lock")  # before the record is read: a shim writes its last record while it holds the lock
+        self._read()
+        if self.record is not None and not held and not is_over(self.record):
+            self._bury(now_us)
+        return self.record
+
+    def _read(self) -> None:
+        path = self.folder / "record.json"
+        try:
+            inode = path.stat().st_ino
+            if inode != self.inode:
+                self.record, self.inode = read_record(self.lease, path), inode
+        except FileNotFoundError:
+            self.record = None
+
+    def _bury(self, now_us: int) -> None:
+        """Kill what its shim started; once nothing is left, say so on disk."""
+        facts = json.loads((self.folder / "record.json").read_text())
+        left = processes_in(facts["cgroups"]) or (set() if facts["cgroups"] else marked(self.marker))
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        started = facts.get("started_us")
+        alive = (self.folder / "lock").stat().st_mtime_ns // 1000
+        ended = facts.get("ended_us") or max(alive, started or 0)
+        facts.update(phase=str(Phase.LOST), ended_us=ended, message="Its shim was killed, and so everything it ran.")
+        if not left and remove_cgroups(facts["cgroups"]):
+            facts["empty_us"] = max(now_us, ended)
+        write_record(self.folder, facts)
+        self._read()
+
+    def order_stop(self, stop: Stop) -> None:
+        """Tell the shim, once for each different order; it also finds the order by itself within a second."""
+        if stop == self.ordered:
+            return
+        number = int(signal.Signals[stop.signal])
+        put_whole(self.folder / "stop", json.dumps({"signal": number, "kill_at_us": stop.kill_at_us}))
+        self._poke()
+        self.ordered = stop
+
+    def _poke(self) -> None:
+        """The number in the lock is the shim's as long as the lock is held; the handle makes sure that it stays meant."""
+        with contextlib.suppress(OSError, ValueError):
+            handle = os.pidfd_open(int((self.folder / "lock").read_text()))
+            try:
+                if is_held(self.folder / "lock"):
+                    signal.pidfd_send_signal(handle, signal.SIGUSR1)
+            finally:
+                os.close(handle)
+
+
+def read_record(lease: LeaseId, path: Path) -> ReplicaRecord:
+    """Raises FileNotFoundError."""
+    facts = json.loads(path.read_text())
+    return ReplicaRecord(
+        lease=lease,
+        phase=Phase(facts["phase"]),
+        started_us=facts.get("started_us"),
+        ended_us=facts.get("ended_us"),
+        empty_us=facts.get("empty_us"),
+        exit_code=facts.get("exit_code"),
+        signal=facts.get("signal"),
+        message=facts.get("message", ""),
+        cpu_us=facts.get("cpu_us"),
+        memory_peak_bytes=facts.get("memory_peak_bytes"),
+    )
+
+
+def marked(marker: str) -> set[int]:
+    """Every process whose environment has `marker` (NAME=value): how they are found where there are no cgroups."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and marker.encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(int(folder.name))
+    return found
+
+
+def write_record(folder: Path, facts: dict[str, object]) -> None:
+    put_whole(folder / "record.json", json.dumps(facts))
+
+
+def put_whole(path: Path, text: str) -> None:
+    """Replace a file at once."""
+    new = path.with_name(path.name + ".launcher")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(path)

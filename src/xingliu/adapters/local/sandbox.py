@@ -1,0 +1,85 @@
+"""The command of one replica's sandbox, as bubblewrap and setpriv take it. What it is not shown does not exist for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xingliu.adapters.local.isolation import Isolation, Walls
+from xingliu.adapters.local.places import Places
+
+WORK, JOB, TEMPORARY, HOME = "/work", "/job", "/tmp", "/home/job"
+PYTHON = "/run/xingliu/python"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+USER = "job"
+_SHOWN = ("/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/sys")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one replica may see beside the system.
+
+    Attributes:
+        work, job, temporary, home: folders of this machine that it may write, by their place inside.
+        read_only: further (here, inside) pairs: interpreters.
+        devices: device files.
+        shm_bytes: size of /dev/shm, None for the kernel's default.
+        accounts: a folder with `passwd` and `group`, in which its uid has a name.
+    """
+
+    work: Path
+    job: Path
+    temporary: Path
+    home: Path
+    read_only: Sequence[tuple[Path, str]] = ()
+    devices: Sequence[str] = ()
+    shm_bytes: int | None = None
+    accounts: Path | None = None
+
+
+def sandbox_command(isolation: Isolation, places: Places, uid: int, view: View) -> list[str]:
+    """Everything up to the command that runs inside. Raises AssertionError where there is no sandbox."""
+    assert isolation.sandboxed
+    spaces = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
+    if isolation.walls is Walls.NAMESPACE:
+        spaces += ["--unshare-user", "--cap-drop", "ALL"]
+    command = [isolation.bwrap, *spaces, *_system(places), *_own(view), "--chdir", WORK, "--"]
+    return command + (drop_to(isolation, uid) if isolation.walls is Walls.UID else [])
+
+
+def drop_to(isolation: Isolation, uid: int) -> list[str]:
+    """Become the project's uid for good."""
+    ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
+    return [isolation.setpriv, *ids, "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"]
+
+
+def _system(places: Places) -> list[str]:
+    shown: list[str] = []
+    for path in map(Path, _SHOWN):
+        if path.is_symlink():
+            shown += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            shown += ["--ro-bind", str(path), str(path)]
+    if Path("/sys/fs/cgroup").is_dir():
+        shown += ["--tmpfs", "/sys/fs/cgroup"]
+    resolver = Path("/etc/resolv.conf").resolve()
+    if resolver.is_file() and not str(resolver).startswith("/etc/"):
+        shown += ["--ro-bind", str(resolver), str(resolver)]
+    home = places.home.resolve()
+    if any(home.is_relative_to(root) for root in _SHOWN):
+        shown += ["--tmpfs", str(home)]
+    return [*shown, "--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var", "--symlink", "/tmp", "/var/tmp"]
+
+
+def _own(view: View) -> list[str]:
+    size = ["--size", str(view.shm_bytes)] if view.shm_bytes else []
+    mounts = ["--perms", "1777", *size, "--tmpfs", "/dev/shm"]
+    for here, inside in view.read_only:
+        mounts += ["--ro-bind", str(here), inside]
+    for here, inside in ((view.work, WORK), (view.job, JOB), (view.temporary, TEMPORARY), (view.home, HOME)):
+        mounts += ["--bind", str(here), inside]
+    if view.accounts is not None:
+        for name in ("passwd", "group"):
+            mounts += ["--ro-bind", str(view.accounts / name), f"/etc/{name}"]
+    for device in view.devices:
+        mounts += ["--dev-bind", device, device]
+    return mounts
