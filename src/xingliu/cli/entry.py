@@ -95,8 +95,9 @@ def xl() -> None:
     """Run an AI cloud: submit jobs, see why they wait, follow them, account for every second.
 
     \b
-    xl up --detach               a cloud on this machine, no configuration needed
-    xl run -- python train.py    a job from one line;  xl run job.yaml  from a file
+    xl up --detach               a cloud on this machine
+    xl run job.yaml              a job from a file
+    xl run -- python train.py    a job from one line
     xl why JOB                   why it waits and when it starts
     xl logs -f JOB               what it prints
 

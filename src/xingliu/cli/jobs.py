@@ -32,7 +32,9 @@ jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB..."
 
 @click.command()
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that ended.")
-@click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
+@click.option(
+    "--state", type=click.Choice(STATES, case_sensitive=False), metavar="STATE", help="Only those in this state, such as RUNNING."
+)
 @click.option("--project", help="Only this project's.")
 @click.option("--queue", help="Only this queue's.")
 @click.option("--name", help="Only those with this name.")

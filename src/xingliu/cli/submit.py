@@ -1,7 +1,6 @@
 """`xl run` and `xl plan`: from a job file to what would happen, and to a job."""
 
 import secrets
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,14 @@ from xingliu.workloads.spec import one_liner, read_job
 
 Json = dict[str, Any]
 PLAN_EXIT = {"now": 0, "later": 3, "never": 4}
+
+
+class Dashed(click.Command):
+    """A command that remembers which of its words came after two dashes, which click drops."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[__name__] = tuple(args[args.index("--") + 1 :]) if "--" in args else None
+        return super().parse_args(ctx, args)
 
 
 def job_options(command: Any) -> Any:
@@ -44,7 +51,7 @@ def job_options(command: Any) -> Any:
     return command
 
 
-@click.command(epilog="Exit codes: 0 submitted; with --wait the job's own, 128+signal when one ended it; 1 an error.")
+@click.command(cls=Dashed, epilog="Exit codes: 0 submitted; with --wait the job's own, 128+signal when one ended it; 1 an error.")
 @job_options
 @yes_option
 @click.option("--wait", is_flag=True, help="Wait until it ends and exit with its code; Ctrl-C leaves it running.")
@@ -62,9 +69,9 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
     xl run --nodes 2 --gpu H100:8 --time-limit 36h -- torchrun train.py
     xl run -y --wait hello.yaml && echo it succeeded
     """
+    document, folder = read(file_or_command, options)
     if not yes and not may_ask():
         raise MustSayYes("submitting a job")
-    document, folder = read(file_or_command, options)
     project = options.get("project")
     if not (session.json and yes):
         planned = session.client.post("/v1/jobs:plan", {"document": document, "project": project})
@@ -81,7 +88,9 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
     return follow(session, job["id"], with_logs=with_logs) if wait or with_logs else 0
 
 
-@click.command(epilog="Exit codes: 0 it would start now; 3 it would wait; 4 it can never start as things are; 1 an error.")
+@click.command(
+    cls=Dashed, epilog="Exit codes: 0 it would start now; 3 it would wait; 4 it can never start as things are; 1 an error."
+)
 @job_options
 @json_option
 @click.pass_obj
@@ -103,29 +112,22 @@ def plan(session: Session, /, file_or_command: tuple[str, ...], **options: Any) 
 
 
 def read(words: Sequence[str], options: dict[str, Any]) -> tuple[Json, Path | None]:
-    """The checked document, and the folder that goes along. Raises InvalidDocument, BadValue.
-
-    Two dashes make it a command; without them one word is a file.
-    """
-    if _is_command(words):
-        document, home = _of_command(words, options), Path.cwd()
-        source = "the command line"
-    else:
-        path = Path(words[0])
-        found = parse(path.read_text(errors="replace"), words[0])
-        read_job(found)
-        given = {name: value for name, value in options.items() if value and name != "project"}
-        if given:
-            raise BadValue(f"--{next(iter(given))}", "an option for a job file", f"Write it into {words[0]}, or run a command.")
-        assert isinstance(found.value, dict)
-        return found.value, _folder(found.value, path.parent)
-    read_job(Document.of(document, source))
-    return document, _folder(document, home)
-
-
-def _is_command(words: Sequence[str]) -> bool:
-    """click drops the two dashes, so they are looked up where they were typed."""
-    return "--" in sys.argv[1:] and tuple(sys.argv[sys.argv.index("--") + 1 :]) == tuple(words)
+    """The checked document, and the folder that goes along. Raises InvalidDocument, BadValue."""
+    if words == click.get_current_context().meta[__name__]:
+        document = _of_command(words, options)
+        read_job(Document.of(document, "the command line"))
+        return document, _folder(document, Path.cwd())
+    if len(words) > 1:
+        raise BadValue(" ".join(words), "one file", "To run a command, put two dashes before it: xl run -- python train.py")
+    for name, value in options.items():
+        if value and name != "project":
+            way_out = f"Write it into {words[0]}; options are for commands: xl run --{name} ... -- python train.py"
+            raise BadValue(f"--{name.replace('_', '-')}", "an option for a job file", way_out)
+    path = Path(words[0])
+    found = parse(path.read_text(errors="replace"), words[0])
+    read_job(found)
+    document = dict(found.value) if isinstance(found.value, dict) else {}
+    return document, _folder(document, path.parent)
 
 
 def _of_command(words: Sequence[str], options: dict[str, Any]) -> Json:
