@@ -23,10 +23,10 @@ def outcome_of(job: Job, record: ReplicaRecord) -> Outcome:
     """How one replica ended. What ends after the job was asked to stop ends because of that."""
     if record.phase is Phase.LOST:
         return Outcome.NODE_FAILURE
-    if record.phase is Phase.LAUNCH_FAILED:
-        return Outcome.LAUNCH_FAILED
     if job.stop_us is not None and (record.ended_us is None or record.ended_us >= job.stop_us):
         return Outcome.TIMED_OUT if job.stop_why is StopWhy.TIME_LIMIT else Outcome.CANCELLED
+    if record.phase is Phase.LAUNCH_FAILED:
+        return Outcome.LAUNCH_FAILED
     return Outcome.SUCCEEDED if record.exit_code == 0 else Outcome.FAILED
 
 
