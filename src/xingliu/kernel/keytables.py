@@ -164,7 +164,8 @@ def _note_unknown(table: Table, entry: Entry, name: str) -> None:
     close = difflib.get_close_matches(name[:100].lower().replace("-", "_"), known, n=1)
     if close:
         return entry.note(f"there is no key '{shown}'{inside}; did you mean '{close[0]}'?", step=name)
-    return entry.note(f"there is no key '{shown}'{inside}", f"The keys here are {_list_of(table)}.", step=name)
+    margin = "; a key of the whole file starts at the left margin" if inside else ""
+    return entry.note(f"there is no key '{shown}'{inside}", f"The keys here are {_list_of(table)}{margin}.", step=name)
 
 
 def _list_of(table: Table) -> str:

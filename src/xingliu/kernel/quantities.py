@@ -77,7 +77,7 @@ def milli(*, least: int, most: int, what: str, or_more: bool = False) -> Shape:
     def write(found_milli: Any) -> object:
         return found_milli // 1000 if found_milli % 1000 == 0 else show_milli(found_milli)
 
-    return Shape(read, {"type": ["number", "string"], "examples": [2, 0.5, *(["96.."] if or_more else [])]}, write)
+    return Shape(read, {"type": ["number", "string"], "examples": [2, "0.5", *(["96.."] if or_more else [])]}, write)
 
 
 def exact_duration(us: int) -> str:
