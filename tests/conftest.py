@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.postgres import postgres_url as postgres_url
+
 SLOW_MACHINES = [HealthCheck.too_slow]
 for name, examples in {"check": 200, "test": 2000, "soak": 20_000}.items():
     settings.register_profile(

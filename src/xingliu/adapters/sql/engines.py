@@ -75,6 +75,7 @@ def _sqlite(url: URL, **options: Any) -> Engine:
         url,
         poolclass=QueuePool,
         query_cache_size=STATEMENTS_CACHED,
+        pool_timeout=LOCK_WAIT_S,
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": LOCK_WAIT_S, "cached_statements": 400},
         **options,
     )

@@ -19,6 +19,7 @@ def migrate(connection: Connection, found: str | None, to: str = REVISION) -> No
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise StoreTooNew(found, REVISION)
+    for revision in (found, to):
+        if revision is not None and revision not in known:
+            raise StoreTooNew(revision, REVISION)
     command.upgrade(config, to)

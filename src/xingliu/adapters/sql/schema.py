@@ -1,10 +1,11 @@
 """Bringing a store to this version's tables: an empty one gets them, an older one is migrated, a newer one is refused."""
 
-from sqlalchemy import Connection, column, insert, inspect, select, table, text
+from sqlalchemy import Connection, column, func, insert, inspect, select, table, text
 
 from xingliu.adapters.sql.tables import REVISION, metadata, world
 from xingliu.control.errors import StoreUnavailable
 
+_PREPARING = 7_810_413
 _REVISIONS = table("alembic_version", column("version_num"))
 
 
@@ -17,7 +18,7 @@ def found_revision(connection: Connection) -> str | None:
 
 def prepare(connection: Connection) -> None:
     """Inside one transaction: all of it or nothing. Raises StoreTooNew, StoreUnavailable."""
-    check_encoding(connection)
+    be_alone(connection)
     found = found_revision(connection)
     if found is None:
         create(connection)
@@ -36,8 +37,13 @@ def create(connection: Connection) -> None:
     connection.execute(insert(_REVISIONS), {"version_num": REVISION})
 
 
-def check_encoding(connection: Connection) -> None:
+def be_alone(connection: Connection) -> None:
+    """On PostgreSQL, wait for others that prepare this database; SQLite's transaction is alone anyway.
+
+    Raises StoreUnavailable where the database cannot keep every text.
+    """
     if connection.dialect.name == "postgresql":
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
         if encoding != "UTF8":
             raise StoreUnavailable(f"the database keeps text as {encoding}; create it with ENCODING 'UTF8'")
+        connection.execute(select(func.pg_advisory_xact_lock(_PREPARING)))
