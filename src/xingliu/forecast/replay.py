@@ -102,5 +102,5 @@ def _unknown(cloud: VirtualCloud, job: PendingJob, wait: Wait) -> Expectation:
     endless = tuple(sorted(other.id for other in cloud.running if in_the_way(other)))
     if not endless:
         return Expectation(None, f"unknown: {wait.sentence}")
-    others = f", nor have {len(endless) - 1} others that stand in its way" if len(endless) > 1 else ""
+    others = f" (and so {len(endless) - 1} more in its way)" if len(endless) > 1 else ""
     return Expectation(None, f"unknown: {endless[0]} has no time limit{others}", endless[:BLOCKERS_MAX])

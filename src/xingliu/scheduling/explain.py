@@ -130,7 +130,7 @@ class _Walk:
     def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
         cost, quota = self._cost(job, flavor), self._cycle.quotas.bound(job.queue)
         assert quota is not None  # without a bound nothing is above it
-        kind = next(kind for kind, milli in cost.items() if milli > quota[kind])
+        kind = self._cycle.quotas.over(job.queue, cost, Resources())[0]
         sentence = (
             f"It asks for {quota_amount(kind, cost[kind])}; queue {job.queue} may never hold more than {show_milli(quota[kind])}."
         )

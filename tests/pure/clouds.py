@@ -1,0 +1,170 @@
+"""A small language for clouds and plans: `cloud(node("n1", cores=4), pending=(job("j", cores=2),))` -> `["j on n1"]`.
+
+Cores are whole, memory in GB; a node with GPUs belongs to flavor `h100` unless told otherwise, any other to `cpu`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from xingliu.fleet.model import NodeState
+from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName
+from xingliu.kernel.resources import CPU, MEMORY, Resources, gpu_of
+from xingliu.scheduling.model import (
+    NodeView,
+    PendingJob,
+    Place,
+    Plan,
+    QueueView,
+    RunningJob,
+    Seat,
+    Snapshot,
+    StayPending,
+)
+from xingliu.scheduling.quota import charge
+from xingliu.scheduling.room import Amount
+from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
+
+GB = 10**9
+MINUTE = 60_000_000
+NOW_US = 1_700_000_000_000_000
+
+
+def node(name: str, cores: int = 4, gb: int = 16, gpus: int = 0, state: str = "ready", flavor: str = "") -> NodeView:
+    of = FlavorName(flavor or ("h100" if gpus else "cpu"))
+    capacity = Resources({CPU: cores * 1000, MEMORY: gb * GB, gpu_of(of): gpus * 1000})
+    model = of.upper() if gpus else None
+    return NodeView(NodeName(name), PoolName(of), of, model, NodeState(state), capacity, capacity, tuple(range(gpus)))
+
+
+def queue(name: str, held: bool = False, **quota: int) -> QueueView:
+    """`queue("acme", cpu_cpu=8, gpu_h100=4)`; without amounts there is no bound."""
+    amounts = {kind.replace("_", ".", 1): amount * 1000 for kind, amount in quota.items()}
+    return QueueView(QueueName(name), Resources(amounts) if quota else None, Resources(), held)
+
+
+def request(cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None) -> ResourceRequest:
+    return ResourceRequest(cores * 1000, gb * GB, GpuRequest(gpus, model) if gpus else None)
+
+
+def job(
+    name: str,
+    nodes: int = 1,
+    cores: int = 1,
+    gb: int = 1,
+    gpus: int = 0,
+    model: str | None = None,
+    queue: str = "q",
+    priority: str = "normal",
+    at: int = 0,
+    held: bool = False,
+    minutes: int | None = None,
+) -> PendingJob:
+    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit."""
+    return PendingJob(
+        id=JobId(name),
+        name=name,
+        project=ProjectId("t/p"),
+        queue=QueueName(queue),
+        priority=Priority(priority).rank,
+        submitted_us=at * MINUTE,
+        replicas=nodes,
+        request=request(cores, gb, gpus, model),
+        held=held,
+        time_left_us=None if minutes is None else minutes * MINUTE,
+    )
+
+
+def running(
+    name: str, on: Iterable[NodeView], cores: int = 1, gb: int = 1, gpus: int = 0, queue: str = "q", left: int | None = None
+) -> RunningJob:
+    """A job that holds the lowest GPU indices of each node in `on`, and ends in `left` minutes."""
+    seats = []
+    for rank, of in enumerate(on):
+        resources = Resources({CPU: cores * 1000, MEMORY: gb * GB, gpu_of(of.flavor): gpus * 1000})
+        cost = charge(of.flavor, Amount(gpus, cores * 1000, gb * GB))
+        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(gpus))))
+    return RunningJob(JobId(name), name, QueueName(queue), tuple(seats), None if left is None else NOW_US + left * MINUTE)
+
+
+def cloud(
+    *nodes: NodeView,
+    pending: Iterable[PendingJob] = (),
+    running: Iterable[RunningJob] = (),
+    queues: Iterable[QueueView] = (),
+) -> Snapshot:
+    """What runs is taken off what is free and counted in its queue; a queue that is named nowhere has no bound."""
+    pending, running = tuple(pending), tuple(running)
+    known = {of.name: of for of in queues}
+    for name in {of.queue for of in (*pending, *running)}:
+        known.setdefault(name, QueueView(name, None, Resources()))
+    views = {of.name: of for of in nodes}
+    for of in running:
+        for seat in of.seats:
+            view = views[seat.node]
+            left = tuple(gpu for gpu in view.free_gpus if gpu not in seat.gpus)
+            views[seat.node] = replace(view, free=view.free - seat.resources, free_gpus=left)
+            held = known[of.queue]
+            known[of.queue] = replace(held, in_use=held.in_use + seat.charge)
+    return Snapshot(7, 3, NOW_US, tuple(views.values()), tuple(known.values()), pending, running)
+
+
+def told(plan: Plan) -> list[str]:
+    """Each decision as a line, by job: `j on n1 n2`, `j on g1:0,1`, `j waits: Held`."""
+    return sorted(_told(decision) for decision in plan.decisions)
+
+
+def _told(decision: Place | StayPending) -> str:
+    if isinstance(decision, StayPending):
+        return f"{decision.job} waits: {decision.wait.reason.value}"
+    seats = (seat.node + (f":{','.join(map(str, seat.gpus))}" if seat.gpus else "") for seat in decision.seats)
+    return f"{decision.job} on {' '.join(seats)}"
+
+
+# Any cloud ------------------------------------------------------------------------------------------------------------
+
+STATES = st.sampled_from(["ready"] * 5 + ["joining", "draining", "drained", "unhealthy", "down", "retired"])
+QUOTAS = st.none() | st.fixed_dictionaries(
+    {"cpu_cpu": st.integers(0, 12), "gpu_h100": st.integers(0, 8), "gpu_a100": st.integers(0, 8)}
+)
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Small clouds of three flavors in every state, with running and pending gangs and queues that bind."""
+    count = draw(st.integers(0, 6))
+    nodes = []
+    for number in range(count):
+        flavor = draw(st.sampled_from(["cpu", "h100", "a100"]))
+        gpus = 0 if flavor == "cpu" else draw(st.integers(1, 4))
+        nodes.append(node(f"n{number}", draw(st.integers(1, 6)), draw(st.integers(1, 12)), gpus, draw(STATES), flavor))
+    names = ["acme", "beta"]
+    queues = [queue(name, draw(st.integers(0, 9)) == 0, **(draw(QUOTAS) or {})) for name in names]
+    runs = []
+    for of in nodes:
+        if of.state is not NodeState.RETIRED and draw(st.booleans()):
+            cores = draw(st.integers(0, of.capacity[CPU] // 1000))
+            gpus = draw(st.integers(0, len(of.free_gpus)))
+            gb = draw(st.integers(0, of.capacity[MEMORY] // GB))
+            left = draw(st.none() | st.integers(-2, 30))
+            runs.append(running(f"r-{of.name}", [of], cores, gb, gpus, draw(st.sampled_from(names)), left))
+    return cloud(*nodes, pending=draw(st.lists(jobs(names), max_size=8, unique_by=lambda of: of.id)), running=runs, queues=queues)
+
+
+@st.composite
+def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
+    gpus = draw(st.sampled_from([0, 0, 1, 2, 4]))
+    return job(
+        f"j{draw(st.integers(0, 99)):02d}",
+        nodes=draw(st.integers(1, 3)),
+        cores=draw(st.integers(1, 5)),
+        gb=draw(st.integers(1, 6)),
+        gpus=gpus,
+        model=draw(st.sampled_from([None, "H100", "a100"])) if gpus else None,
+        queue=draw(st.sampled_from([*queues, *queues, "nowhere"])),
+        priority=draw(st.sampled_from([of.value for of in Priority])),
+        at=draw(st.integers(0, 3)),
+        held=draw(st.integers(0, 9)) == 0,
+        minutes=draw(st.none() | st.integers(1, 20)),
+    )

@@ -1,0 +1,221 @@
+"""Who starts where, and why the others wait: examples in words. What holds for any cloud: test_scheduling_laws.py."""
+
+import pytest
+from tests.pure.clouds import cloud, job, node, queue, running, told
+
+from xingliu.scheduling.model import Snapshot, StayPending
+from xingliu.scheduling.policy import decide
+from xingliu.workloads.model import PendingReason
+
+N1, N2 = node("n1"), node("n2")
+G1, G2 = node("g1", cores=16, gb=64, gpus=4), node("g2", cores=16, gb=64, gpus=4)
+
+CASES: dict[str, tuple[Snapshot, list[str]]] = {
+    "an idle node takes a job": (cloud(N1, pending=[job("j")]), ["j on n1"]),
+    "a gang takes as many different nodes": (cloud(N1, N2, pending=[job("j", nodes=2)]), ["j on n1 n2"]),
+    "a gang starts whole or not at all": (
+        cloud(N1, N2, pending=[job("j", nodes=2, cores=3)], running=[running("r", [N1], cores=2)]),
+        ["j waits: WaitingForCapacity"],
+    ),
+    "two replicas never share a node": (cloud(node("n1", cores=8), pending=[job("j", nodes=2)]), ["j waits: ExceedsLimit"]),
+    "a gang stays on one flavor": (
+        cloud(N1, G1, pending=[job("j", nodes=2)]),
+        ["j waits: ExceedsLimit"],
+    ),
+    "the tightest node wins": (
+        cloud(node("n1", cores=8), N2, pending=[job("j", cores=2)]),
+        ["j on n2"],
+    ),
+    "among equals the first name wins": (cloud(N2, N1, pending=[job("j")]), ["j on n1"]),
+    "a node without the memory is passed over": (
+        cloud(node("n1", gb=2), node("n2", gb=8), pending=[job("j", gb=4)]),
+        ["j on n2"],
+    ),
+    "memory counts as hard as cores": (
+        cloud(node("n1", gb=4), pending=[job("j", gb=3)], running=[running("r", [node("n1")], gb=2)]),
+        ["j waits: WaitingForCapacity"],
+    ),
+    "without GPUs a job avoids nodes that have some": (cloud(G1, node("n9", cores=64), pending=[job("j")]), ["j on n9"]),
+    "but takes one when there is no other": (cloud(G1, pending=[job("j")]), ["j on g1"]),
+    "and then one whose GPUs are in use": (
+        cloud(G1, G2, pending=[job("j")], running=[running("r", [G2], gpus=4)]),
+        ["j on g2"],
+    ),
+    "the lowest free GPUs are taken": (
+        cloud(G1, pending=[job("j", gpus=2)], running=[running("r", [G1], gpus=1)]),
+        ["j on g1:1,2"],
+    ),
+    "GPUs are packed": (
+        cloud(G1, G2, pending=[job("j", gpus=1)], running=[running("r", [G2], gpus=2)]),
+        ["j on g2:2"],
+    ),
+    "a model is found by name, however it is written": (
+        cloud(G1, node("a1", gpus=4, flavor="a100"), pending=[job("j", gpus=1, model="h100")]),
+        ["j on g1:0"],
+    ),
+    "a model nobody has": (cloud(G1, pending=[job("j", gpus=1, model="B200")]), ["j waits: ExceedsLimit"]),
+    "more GPUs than a node has": (cloud(G1, pending=[job("j", gpus=5)]), ["j waits: ExceedsLimit"]),
+    "no nodes at all": (cloud(pending=[job("j")]), ["j waits: ExceedsLimit"]),
+    "a retired node is none": (cloud(node("n1", state="retired"), pending=[job("j")]), ["j waits: ExceedsLimit"]),
+    "urgent goes first": (
+        cloud(N1, pending=[job("a", cores=4, at=0), job("z", cores=4, priority="urgent", at=9)]),
+        ["a waits: BehindHigherPriority", "z on n1"],
+    ),
+    "among equals who came first goes first, and the other just waits": (
+        cloud(N1, pending=[job("a", cores=4, at=2), job("z", cores=4, at=1)]),
+        ["a waits: WaitingForCapacity", "z on n1"],
+    ),
+    "at one instant the id decides": (
+        cloud(N1, pending=[job("b", cores=4), job("a", cores=4)]),
+        ["a on n1", "b waits: WaitingForCapacity"],
+    ),
+    "a small job passes a big one that waits": (
+        cloud(
+            N1,
+            N2,
+            pending=[job("big", nodes=2, cores=4, priority="high"), job("small", priority="low")],
+            running=[running("r", [N1], cores=2)],
+        ),
+        ["big waits: WaitingForCapacity", "small on n1"],
+    ),
+    "who would not have fitted anyway is not behind anyone": (
+        cloud(N1, pending=[job("a", cores=3), job("u", cores=1, priority="urgent")], running=[running("r", [N1], cores=2)]),
+        ["a waits: WaitingForCapacity", "u on n1"],
+    ),
+    "nor is who was overtaken by an equal": (
+        cloud(N1, N2, pending=[job("u", cores=4, priority="urgent"), job("a", cores=4, at=1), job("b", cores=4, at=2)]),
+        ["a on n2", "b waits: WaitingForCapacity", "u on n1"],
+    ),
+    "a held job": (cloud(N1, pending=[job("j", held=True)]), ["j waits: Held"]),
+    "a held queue": (cloud(N1, pending=[job("j")], queues=[queue("q", held=True)]), ["j waits: Held"]),
+    "held is said before anything else": (cloud(pending=[job("j", held=True, cores=99)]), ["j waits: Held"]),
+    "more than the quota": (
+        cloud(N1, N2, pending=[job("j", nodes=2, cores=2)], queues=[queue("q", cpu_cpu=3)]),
+        ["j waits: ExceedsLimit"],
+    ),
+    "what is left of the quota": (
+        cloud(N1, N2, pending=[job("j", cores=2)], running=[running("r", [N1], cores=2)], queues=[queue("q", cpu_cpu=3)]),
+        ["j waits: WaitingForQuota"],
+    ),
+    "the quota holds within one cycle": (
+        cloud(N1, N2, pending=[job("a", cores=2), job("b", cores=2)], queues=[queue("q", cpu_cpu=3)]),
+        ["a on n1", "b waits: WaitingForQuota"],
+    ),
+    "a quota is the queue's own": (
+        cloud(N1, pending=[job("a", queue="x"), job("b", queue="y")], queues=[queue("x", cpu_cpu=1), queue("y", cpu_cpu=1)]),
+        ["a on n1", "b on n1"],
+    ),
+    "cores of a flavor with GPUs are not rationed": (
+        cloud(G1, pending=[job("j", cores=8, gpus=1)], queues=[queue("q", gpu_h100=1)]),
+        ["j on g1:0"],
+    ),
+    "unless the quota names them": (
+        cloud(G1, pending=[job("j", cores=8, gpus=1)], queues=[queue("q", gpu_h100=1, cpu_h100=4)]),
+        ["j waits: ExceedsLimit"],
+    ),
+    "a kind the quota does not name is none": (
+        cloud(N1, pending=[job("j")], queues=[queue("q", gpu_h100=1)]),
+        ["j waits: ExceedsLimit"],
+    ),
+    "the quota chooses the flavor": (
+        cloud(G1, node("a1", gpus=1, flavor="a100"), pending=[job("j", gpus=1)], queues=[queue("q", gpu_h100=1)]),
+        ["j on g1:0"],
+    ),
+    "quota is said before room": (
+        cloud(N1, pending=[job("j", cores=4)], running=[running("r", [N1], cores=4)], queues=[queue("q", cpu_cpu=4)]),
+        ["j waits: WaitingForQuota"],
+    ),
+    "a node that is down would do": (
+        cloud(N1, node("n2", state="down"), pending=[job("j", nodes=2)]),
+        ["j waits: NodesUnhealthy"],
+    ),
+    "a drained node would do": (
+        cloud(N1, node("n2", state="drained"), pending=[job("j", cores=4)], running=[running("r", [N1])]),
+        ["j waits: NodesUnhealthy"],
+    ),
+    "what is busy on a draining node would not do": (
+        cloud(N1, node("n2", state="draining"), pending=[job("j", cores=4)], running=[running("r", [N1, N2])]),
+        ["j waits: WaitingForCapacity"],
+    ),
+    "busy nodes and too few of them": (
+        cloud(N1, node("n2", state="down"), pending=[job("j", nodes=2, cores=4)], running=[running("r", [N1])]),
+        ["j waits: NodesUnhealthy"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_job_gets_the_seats_or_the_reason_in_the_table(case: str) -> None:
+    snapshot, expected = CASES[case]
+    assert told(decide(snapshot)) == expected
+
+
+SENTENCES: dict[str, tuple[Snapshot, str]] = {
+    "room": (
+        cloud(N1, N2, pending=[job("j", nodes=2, cores=3)], running=[running("a", [N1], cores=2), running("b", [N1])]),
+        "It asks for 3 cores and 1 GB on each of 2 nodes; 1 node has that free (n2), 2 jobs hold the rest.",
+    ),
+    "no room at all": (
+        cloud(N1, pending=[job("j", cores=4)], running=[running("a", [N1], cores=3, gb=4)]),
+        "It asks for 4 cores and 1 GB; no node has that free (the most is 1 core and 12 GB on n1), 1 job holds the rest.",
+    ),
+    "GPUs": (
+        cloud(G1, pending=[job("j", gpus=2, model="H100")], running=[running("a", [G1], cores=8, gpus=3)]),
+        "It asks for 2 H100 GPUs, 1 core and 1 GB; no node has that free (the most is 1 GPU, 8 cores and 63 GB on g1), "
+        "1 job holds the rest.",
+    ),
+    "too large": (
+        cloud(N1, pending=[job("j", cores=5)]),
+        "It asks for 5 cores and 1 GB; the largest node has 4 cores and 16 GB.",
+    ),
+    "too many": (
+        cloud(N1, pending=[job("j", nodes=3)]),
+        "It asks for 1 core and 1 GB on each of 3 nodes; this cloud has 1 node of one flavor that large.",
+    ),
+    "no such GPU": (
+        cloud(N1, pending=[job("j", gpus=1, model="B200")]),
+        "It asks for 1 B200 GPU, 1 core and 1 GB; no node of this cloud has that kind of GPU.",
+    ),
+    "nothing there": (cloud(pending=[job("j")]), "It asks for 1 core and 1 GB; this cloud has no nodes."),
+    "above the quota": (
+        cloud(G1, pending=[job("j", gpus=3)], queues=[queue("q", gpu_h100=2)]),
+        "It asks for 3 GPUs of flavor h100; queue q may never hold more than 2.",
+    ),
+    "quota in use": (
+        cloud(N1, pending=[job("j", cores=2)], running=[running("r", [N1], cores=2)], queues=[queue("q", cpu_cpu=3)]),
+        "It asks for 2 cores of flavor cpu; queue q holds 2 of the 3 in its quota.",
+    ),
+    "nodes out of service": (
+        cloud(N1, node("n2", state="down"), node("n3", state="drained"), pending=[job("j", nodes=2)]),
+        "It asks for 1 core and 1 GB on each of 2 nodes; 1 node has that free (n1), and n2 is down and n3 is drained.",
+    ),
+    "behind": (
+        cloud(N1, pending=[job("j", cores=4), job("u", cores=1, priority="urgent")]),
+        "It asks for 4 cores and 1 GB; 1 job of higher priority took the room it would have started in.",
+    ),
+    "held": (cloud(N1, pending=[job("j", held=True)]), "It is held until it is released."),
+    "its queue held": (cloud(N1, pending=[job("j")], queues=[queue("q", True)]), "Its queue q is held until it is released."),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+def test_a_wait_is_told_in_one_sentence_with_its_numbers(case: str) -> None:
+    snapshot, sentence = SENTENCES[case]
+    waits = {stay.job: stay.wait for stay in decide(snapshot).decisions if isinstance(stay, StayPending)}
+    assert waits["j"].sentence == sentence  # type: ignore[index]
+    assert waits["j"].cycle == snapshot.cycle  # type: ignore[index]
+
+
+def test_the_numbers_name_who_goes_before_it() -> None:
+    full = running("r", [N1], cores=4)
+    waiting = [job(f"j{number:02d}", cores=4, at=number) for number in range(25)]
+    snapshot = cloud(N1, pending=[*waiting, job("held", held=True), job("huge", cores=99)], running=[full])
+    waits = {stay.job: stay.wait for stay in decide(snapshot).decisions if isinstance(stay, StayPending)}
+    assert waits["j03"].numbers["ahead"] == ["j00", "j01", "j02"]  # type: ignore[index]
+    assert waits["j24"].numbers["ahead"] == [f"j{number:02d}" for number in range(20)]  # type: ignore[index]
+    assert waits["j24"].numbers["ahead_count"] == 24  # type: ignore[index]
+
+
+def test_every_reason_has_a_case_that_causes_it() -> None:
+    caused = {line.rpartition(": ")[2] for _, lines in CASES.values() for line in lines if " waits: " in line}
+    assert caused == {reason.value for reason in PendingReason}

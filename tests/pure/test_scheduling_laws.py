@@ -1,0 +1,211 @@
+"""What holds for the plan of any cloud."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.pure.clouds import snapshots
+
+from xingliu.fleet.model import NodeState
+from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
+from xingliu.scheduling.model import NodeView, PendingJob, Plan, Seat, Snapshot, StayPending
+from xingliu.scheduling.policy import decide
+from xingliu.scheduling.quota import charge
+from xingliu.scheduling.room import amount_asked, suits
+from xingliu.workloads.model import PendingReason as Reason
+
+
+def _left(snapshot: Snapshot, plan: Plan) -> dict[str, NodeView]:
+    """The ready nodes after the plan."""
+    nodes = {str(of.name): of for of in snapshot.nodes if of.state is NodeState.READY}
+    for place in plan.placements:
+        for seat in place.seats:
+            of = nodes[seat.node]
+            gpus = tuple(gpu for gpu in of.free_gpus if gpu not in seat.gpus)
+            nodes[seat.node] = replace(of, free=of.free - seat.resources, free_gpus=gpus)
+    return nodes
+
+
+def _in_use(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
+    queue_of = {of.id: of.queue for of in snapshot.pending}
+    in_use = {str(of.name): of.in_use for of in snapshot.queues}
+    for place in plan.placements:
+        for seat in place.seats:
+            in_use[queue_of[place.job]] += seat.charge
+    return in_use
+
+
+def _fits(of: NodeView, want: PendingJob) -> bool:
+    asked = amount_asked(want.request)
+    enough = of.free[CPU] >= asked.cpu_milli and of.free[MEMORY] >= asked.memory_bytes and len(of.free_gpus) >= asked.gpus
+    return enough and suits(want.request.gpu, of.gpu)
+
+
+def _flavors(want: PendingJob, nodes: Iterable[NodeView]) -> set[str]:
+    """Flavors with room for the whole gang."""
+    counts = Counter(str(of.flavor) for of in nodes if _fits(of, want))
+    return {flavor for flavor, count in counts.items() if count >= want.replicas}
+
+
+def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: Resources) -> bool:
+    quota = next((of.quota for of in snapshot.queues if of.name == want.queue), Resources())
+    if quota is None:
+        return True
+    cost = charge(flavor, amount_asked(want.request)) * want.replicas  # type: ignore[arg-type]
+    bound = {kind for kind in cost if not (kind.startswith("cpu.") and flavor != "cpu" and kind not in quota)}
+    return all(in_use[kind] + cost[kind] <= quota[kind] for kind in bound)
+
+
+def _alone(snapshot: Snapshot, *wanted: PendingJob, nodes: Iterable[NodeView] | None = None, unbound: bool = False) -> Plan:
+    """What is decided when only these jobs wait."""
+    queues = tuple(replace(of, quota=None) for of in snapshot.queues) if unbound else snapshot.queues
+    return decide(replace(snapshot, pending=wanted, nodes=snapshot.nodes if nodes is None else tuple(nodes), queues=queues))
+
+
+def _empty(of: NodeView) -> NodeView:
+    gpus = of.capacity[gpu_of(of.flavor)] // MILLI
+    return replace(of, free=of.capacity, free_gpus=tuple(range(gpus)), state=NodeState.READY)
+
+
+@given(snapshots())
+def test_every_pending_job_gets_exactly_one_decision(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    assert sorted(of.job for of in plan.decisions) == sorted(of.id for of in snapshot.pending)
+    assert (plan.version, plan.cycle) == (snapshot.version, snapshot.cycle)
+
+
+@given(snapshots(), st.randoms(use_true_random=False))
+def test_the_order_of_input_does_not_matter(snapshot: Snapshot, dice: Random) -> None:
+    unordered = ("nodes", "queues", "pending", "running")
+    shuffled = {name: tuple(dice.sample(getattr(snapshot, name), len(getattr(snapshot, name)))) for name in unordered}
+    other = replace(snapshot, **shuffled)
+    assert decide(other) == decide(snapshot)
+
+
+@given(snapshots())
+def test_no_node_holds_more_than_it_has_and_no_gpu_is_given_twice(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    for of in _left(snapshot, plan).values():
+        assert min((amount for _, amount in of.free.items()), default=0) >= 0, f"{of.name} holds more than it has"
+    given_out = Counter((seat.node, gpu) for place in plan.placements for seat in place.seats for gpu in seat.gpus)
+    assert all(count == 1 for count in given_out.values()), "a GPU was given twice"
+    free = {of.name: set(of.free_gpus) for of in snapshot.nodes}
+    assert all(gpu in free[name] for name, gpu in given_out), "a GPU was given that was not free"
+
+
+@given(snapshots())
+def test_a_gang_is_whole_on_distinct_nodes_of_one_flavor_with_ranks_in_order(snapshot: Snapshot) -> None:
+    wanted = {of.id: of for of in snapshot.pending}
+    for place in decide(snapshot).placements:
+        of = wanted[place.job]
+        names = [seat.node for seat in place.seats]
+        assert len(set(names)) == of.replicas == len(names)
+        assert names == sorted(names) and [seat.rank for seat in place.seats] == list(range(of.replicas))
+        assert len({seat.flavor for seat in place.seats}) == 1
+        assert all(_is_what_it_asked_for(seat, of) for seat in place.seats)
+        assert not of.held
+
+
+def _is_what_it_asked_for(seat: Seat, of: PendingJob) -> bool:
+    gpus, cores, memory = amount_asked(of.request)
+    same = seat.resources == Resources({CPU: cores, MEMORY: memory, gpu_of(seat.flavor): gpus * MILLI})
+    return same and len(seat.gpus) == gpus
+
+
+@given(snapshots())
+def test_no_queue_comes_to_hold_more_than_its_quota(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    in_use, models = _in_use(snapshot, plan), {str(of.flavor): of.gpu for of in snapshot.nodes}
+    for of in snapshot.queues:
+        for kind, amount in in_use[of.name].items():
+            unrationed = kind.startswith("cpu.") and models.get(kind[4:]) and kind not in (of.quota or ())
+            grew = amount > of.in_use[kind]
+            assert of.quota is None or unrationed or not grew or amount <= of.quota[kind], f"{of.name} holds too much {kind}"
+
+
+@given(snapshots())
+def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    left, in_use = _left(snapshot, plan), _in_use(snapshot, plan)
+    wanted = {of.id: of for of in snapshot.pending}
+    for stay in plan.decisions:
+        if isinstance(stay, StayPending) and stay.wait.reason is not Reason.HELD:
+            of = wanted[stay.job]
+            idle = [
+                flavor
+                for flavor in _flavors(of, left.values())
+                if _admits(snapshot, of, flavor, in_use.get(of.queue, Resources()))
+            ]
+            assert not idle, f"{of.id} could have started on {idle}"
+
+
+@given(snapshots())
+def test_every_reason_is_true(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    wanted = {of.id: of for of in snapshot.pending}
+    for stay in plan.decisions:
+        if isinstance(stay, StayPending):
+            assert TRUE_WHEN[stay.wait.reason](snapshot, plan, wanted[stay.job]), stay
+
+
+def _held(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    return of.held or any(queue.held for queue in snapshot.queues if queue.name == of.queue)
+
+
+def _whole(snapshot: Snapshot) -> list[NodeView]:
+    return [_empty(of) for of in snapshot.nodes if of.state is not NodeState.RETIRED]
+
+
+def _ready(snapshot: Snapshot) -> list[NodeView]:
+    return [of for of in snapshot.nodes if of.state is NodeState.READY]
+
+
+def _possible(snapshot: Snapshot, of: PendingJob) -> set[str]:
+    """Flavors that could take it if nothing else were there."""
+    return {flavor for flavor in _flavors(of, _whole(snapshot)) if _admits(snapshot, of, flavor, Resources())}
+
+
+def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    return not _possible(snapshot, of)
+
+
+def _no_quota(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    in_use = _in_use(snapshot, plan)[of.queue]
+    return bool(_possible(snapshot, of)) and not any(_admits(snapshot, of, flavor, in_use) for flavor in _possible(snapshot, of))
+
+
+def _unhealthy(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    out = [
+        replace(node, state=NodeState.READY) for node in snapshot.nodes if node.state not in (NodeState.READY, NodeState.RETIRED)
+    ]
+    back = _flavors(of, [*_left(snapshot, plan).values(), *out]) & _possible(snapshot, of)
+    return bool(out) and (bool(back) or _possible(snapshot, of) - _flavors(of, map(_empty, _ready(snapshot))) != set())
+
+
+def _behind(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    """It starts when nobody else waits; it does not when only jobs of higher priority do."""
+    higher = [other for other in snapshot.pending if other.priority > of.priority]
+    with_them = {place.job for place in _alone(snapshot, of, *higher).placements}
+    return bool(_alone(snapshot, of).placements) and of.id not in with_them and bool(with_them)
+
+
+def _no_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    """The same ready nodes would take it if they were empty."""
+    return bool(_alone(snapshot, replace(of, held=False), nodes=map(_empty, _ready(snapshot)), unbound=True).placements)
+
+
+TRUE_WHEN = {
+    Reason.HELD: _held,
+    Reason.EXCEEDS_LIMIT: _exceeds,
+    Reason.WAITING_FOR_QUOTA: _no_quota,
+    Reason.NODES_UNHEALTHY: _unhealthy,
+    Reason.BEHIND_HIGHER_PRIORITY: _behind,
+    Reason.WAITING_FOR_CAPACITY: _no_room,
+}
+
+
+def test_every_reason_has_its_meaning_here() -> None:
+    assert set(TRUE_WHEN) == set(Reason)
