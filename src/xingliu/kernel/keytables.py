@@ -153,6 +153,8 @@ def _note_missing(key: Key, entry: Entry) -> None:
 
 
 def _note_unknown(table: Table, entry: Entry, name: str) -> None:
+    if len(entry.problems) >= PROBLEMS_MAX:
+        return None  # looking for the word meant is not cheap
     shown, inside = shorten(name), f" in {show_path(entry.path)}" if entry.path else ""
     if name in table.later:
         hint = "It belongs to a later version of Xingliu; leave it out for now."
