@@ -355,7 +355,7 @@ class Shim:
         self.lock = -1
         self.last_us = 0
         self.main = 0
-        self.main_fd = self.inside_fd = self.output = self.ready = -1
+        self.main_fd = self.inside_fd = self.output = self.ready = self.prelude_fd = -1
         self.inside: int | None = None
         self.stopping: Stopping | None = None
         self.poll = select.poll()
@@ -443,7 +443,7 @@ class Shim:
 
     def start(self) -> None:
         """Fork the sandbox's command, in its cgroups before it is anything else."""
-        prelude = os.memfd_create("prelude")
+        self.prelude_fd = prelude = os.memfd_create("prelude")
         os.write(prelude, self.order.prelude.encode())
         os.lseek(prelude, 0, os.SEEK_SET)
         blob = os.open(self.order.blob or "/dev/null", os.O_RDONLY)
@@ -460,7 +460,7 @@ class Shim:
         if not self.main:
             self.become_sandbox(shim, (output, output, prelude, ready, blob))
         self.main_fd = os.pidfd_open(self.main)
-        for fd in (prelude, output, ready, blob):
+        for fd in (output, ready, blob):
             os.close(fd)
         for fd in (self.output, self.ready, self.main_fd):
             self.poll.register(fd, select.POLLIN)
@@ -513,7 +513,9 @@ class Shim:
             self.inside = self.find_inside()
             if self.inside is not None:
                 self.inside_fd = os.pidfd_open(self.inside)
-            self.record.update(phase="running", started_us=self.now_us(), main=self.main, inside=self.inside)
+            self.record.update(
+                phase="running", started_us=self.now_us(), main=self.main, inside=self.inside, prelude_fd=self.prelude_fd
+            )
         return ready
 
     def find_inside(self) -> int | None:

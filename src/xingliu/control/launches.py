@@ -1,6 +1,7 @@
 """What should run, from what is recorded: desired replicas with all that their launch needs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from xingliu.control.errors import CannotUnseal
 from xingliu.control.ports import DesiredReplica, Launch, Launcher, Sealer, Stop, Store
@@ -46,7 +47,7 @@ class Launches:
             return
         try:
             uid, secrets = self._lookup(gang.job)
-            python = self._interpreter(gang.job.spec.python)
+            python, declared = self._interpreter(gang.job.spec.python)
         except CannotUnseal as error:
             for lease in missing:
                 self._failed[lease.id] = _failed(lease.id, f"{error} {error.advice()}", lease.opened_us)
@@ -54,7 +55,9 @@ class Launches:
         ips = [self._launcher.address(lease.node)[0] for lease in gang.leases]
         for rank, lease in enumerate(gang.leases):
             if lease in missing:
-                self._launches[lease.id] = _launch(gang, rank, uid=uid, secrets=secrets, python=python, node_ips=ips)
+                launch = _launch(gang, rank, uid=uid, secrets=secrets, python=python, node_ips=ips)
+                emulated = any(device.emulated for device in self._world.nodes[lease.node].devices)
+                self._launches[lease.id] = replace(launch, python_declared=declared, gpus_emulated=emulated)
 
     def _lookup(self, job: Job) -> tuple[int, dict[str, str]]:
         """The project's uid and the values of the secrets the job names. Raises CannotUnseal."""
@@ -69,10 +72,12 @@ class Launches:
             values[name] = self._sealer.unseal(secret.id, secret.sealed)
         return project.uid, values
 
-    def _interpreter(self, python: str | None) -> str | None:
-        """The path behind a name that the operator file gives to an interpreter; any other word is for the node to find."""
+    def _interpreter(self, python: str | None) -> tuple[str | None, bool]:
+        """(the path behind a name that the operator file gives, True); any other word is for the node to find, False."""
         declared = self._world.settings.document.get("interpreters")
-        return str(declared[python]) if isinstance(declared, Mapping) and python in declared else python
+        if isinstance(declared, Mapping) and python in declared:
+            return str(declared[python]), True
+        return python, False
 
 
 def _stop(job: Job) -> Stop | None:

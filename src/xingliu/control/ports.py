@@ -189,6 +189,7 @@ class Launch:
         python: interpreter asked for by name, version or path; None for whatever the node's PATH has.
         uid: the project's; ignored where the control plane is not root.
         blob: the packed working folder, None for an empty one.
+        python_declared: `python` is a path by the operator's word, so it may lie where jobs see nothing else.
         gpus_emulated: `gpus` are numbers only; there are no devices behind them.
     """
 
@@ -209,6 +210,7 @@ class Launch:
     gpus: tuple[int, ...]
     blob: BlobId | None
     gpus_emulated: bool = False
+    python_declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,16 +51,21 @@ class Interpreters:
 
     present: tuple[Interpreter, ...]
 
-    def find(self, asked: str | None) -> Interpreter | None:
-        """The one asked for; asked for none, the first, if there is any. Raises NoSuchInterpreter."""
+    def find(self, asked: str | None, *, declared: bool = False) -> Interpreter | None:
+        """The one asked for; asked for none, the first, if there is any. Raises NoSuchInterpreter.
+
+        A path that is not known may only lie where every job sees it anyway, unless the operator `declared` it: showing
+        a job the folders around a path of its own choice would show it what it must not see.
+        """
         for interpreter in self.present:
             if asked is None or interpreter.answers_to(asked):
                 return interpreter
         if asked is None:
             return None
         path = Path(asked)
-        if path.is_absolute() and asked.startswith(tuple(f"{root}/" for root in VISIBLE)) and os.access(path, os.X_OK):
-            return Interpreter(asked, path, "")
+        visible = Path(os.path.normpath(asked)).is_relative_to("/usr") or Path(os.path.normpath(asked)).is_relative_to("/opt")
+        if path.is_absolute() and (declared or visible) and path.is_file() and os.access(path, os.X_OK):
+            return Interpreter(asked, path, "", _prefixes(path) if declared else ())
         names = ", ".join(sorted({f"{one.name} ({one.version})" for one in self.present}))
         raise NoSuchInterpreter(asked, names or "none")
 

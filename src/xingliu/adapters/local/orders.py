@@ -58,7 +58,7 @@ class Orders:
         here = Folders(scratch / "work", job, scratch / "tmp", scratch / "home")
         inside = Folders(Path(WORK), Path(JOB), Path(TEMPORARY), Path(HOME)) if isolation.sandboxed else here
         uid = launch.uid if isolation.walls is Walls.UID else None
-        read_only, python_folder = self._python(launch.python)
+        read_only, python_folder = self._python(launch)
         environment = self._environment(launch, inside, python_folder)
         script = write_script(
             isolation.shell, launch.script, launch.setup, environment, str(inside.work) if launch.blob is not None else None
@@ -99,9 +99,9 @@ class Orders:
         }
         return json.dumps(order).encode()
 
-    def _python(self, asked: str | None) -> tuple[list[tuple[Path, str]], str]:
+    def _python(self, launch: Launch) -> tuple[list[tuple[Path, str]], str]:
         """What the interpreter needs to be seen, and the folder that goes first on PATH ("" for none)."""
-        interpreter = self._interpreters.find(asked)
+        interpreter = self._interpreters.find(launch.python, declared=launch.python_declared)
         if interpreter is None:
             return [], ""
         folder = folder_of(interpreter, self._places.run)

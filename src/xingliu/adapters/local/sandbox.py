@@ -73,6 +73,7 @@ def _system(places: Places) -> list[str]:
 def _own(view: View) -> list[str]:
     size = ["--size", str(view.shm_bytes)] if view.shm_bytes else []
     mounts = ["--perms", "1777", *size, "--tmpfs", "/dev/shm"]
+    mounts += ["--dir", "/home", "--dir", "/run/xingliu"]  # what bubblewrap makes by itself above a private folder is private too
     for here, inside in view.read_only:
         mounts += ["--ro-bind", str(here), inside]
     for here, inside in ((view.work, WORK), (view.job, JOB), (view.temporary, TEMPORARY), (view.home, HOME)):

@@ -26,6 +26,7 @@ set +e
 trap - EXIT
 unset XL_SETUP
 """
+_EXPORTS_END = ": end of exports"
 _RUN = 'eval "$XL_RUN"'
 
 
@@ -49,11 +50,14 @@ class Script:
 
 def write_script(shell: str, run: str, setup: str | None, environment: Mapping[str, str], unpack_into: str | None) -> Script:
     """Raises BadVariable."""
-    lines = [] if unpack_into is None else [_unpack(unpack_into)]
+    lines = []
     for name, value in environment.items():
         if not _VARIABLE.fullmatch(name):
             raise BadVariable(name)
         lines.append(f"export {name}={shlex.quote(value)}")
+    lines.append(_EXPORTS_END)
+    if unpack_into is not None:
+        lines.append(_unpack(unpack_into))
     text = run
     bash = Path(shell).name == "bash"
     if setup is not None or not bash or len(run.encode()) > _ARGUMENT_BYTES_MAX:
@@ -68,6 +72,11 @@ def write_script(shell: str, run: str, setup: str | None, environment: Mapping[s
         plain = {"BASH_ENV": "/proc/self/fd/3"}
         return Script([shell, "--noprofile", "--norc", "-c", text, "run"], plain, "unset BASH_ENV\n" + prelude)
     return Script([shell, "-c", f". /proc/self/fd/3\n{text}", "run"], {}, prelude)
+
+
+def exports_of(prelude: str) -> str:
+    """The environment's part of what a replica's shell reads."""
+    return prelude.partition(f"\n{_EXPORTS_END}\n")[0]
 
 
 def _unpack(into: str) -> str:
