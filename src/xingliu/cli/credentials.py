@@ -13,8 +13,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from xingliu.cli.errors import BadCredentialsFile, NotLoggedIn, PlainHttpRefused
+from xingliu.kernel.errors import BadValue
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -83,12 +85,13 @@ def save_credentials(path: Path, credentials: Credentials) -> None:
 
 
 def check_url(url: str) -> str:
-    """The address without a trailing slash, with a scheme. Raises PlainHttpRefused off loopback."""
-    scheme, found, rest = url.partition("://")
-    if not found:
-        host = url.split("/")[0].rsplit(":", 1)[0].strip("[]")
-        scheme, rest = ("http" if host in LOOPBACK else "https"), url
-    host = rest.split("/")[0].rsplit("]", 1)[0].strip("[") if rest.startswith("[") else rest.split("/")[0].split(":")[0]
-    if scheme == "http" and host not in LOOPBACK:
+    """The address without a trailing slash, with a scheme. Raises BadValue, PlainHttpRefused off loopback."""
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        here, _ = parts.hostname in LOOPBACK, parts.port
+    except ValueError:
+        raise BadValue(url, "an address", "Write it like https://cloud.example.org or http://127.0.0.1:8470.") from None
+    address = url if "://" in url else f"{'http' if here else 'https'}://{url}"
+    if not address.startswith("https://") and not (here and address.startswith("http://")):
         raise PlainHttpRefused(url)
-    return f"{scheme}://{rest.rstrip('/')}"
+    return address.rstrip("/")

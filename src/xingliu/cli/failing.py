@@ -45,7 +45,7 @@ def _usage(error: click.ClickException) -> int:
 
 
 def _show(error: XingliuError) -> None:
-    problems = _problems(error)
+    problems = problem_lines(error)
     for problem in problems:
         click.echo(problem, err=True)
     if not problems:
@@ -54,7 +54,7 @@ def _show(error: XingliuError) -> None:
         click.echo(error.advice(), err=True)
 
 
-def _problems(error: XingliuError) -> list[str]:
+def problem_lines(error: XingliuError) -> list[str]:
     """Of a document that cannot be used: a line for each, `file:line: what`."""
     if isinstance(error, InvalidDocument):
         return [f"{error.source}{f':{one.line}' if one.line else ''}: {one.message}" for one in error.problems]

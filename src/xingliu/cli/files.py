@@ -37,7 +37,7 @@ def cp(session: Session, source: str, destination: Path) -> None:
     with session.client.stream(f"/v1/jobs/{part(job)}/files", path=path or ".") as answer:
         try:
             with tarfile.open(fileobj=_Counted(answer), mode="r|") as tar:
-                count, size_bytes = _unpack(tar, PurePosixPath(path), target)
+                count, size_bytes = _unpack(tar, path, target)
         except (tarfile.TarError, EOFError) as error:
             raise DamagedCopy(str(error)) from None
     if session.json:
@@ -57,28 +57,29 @@ def _target(path: str, destination: Path) -> Path:
     return target
 
 
-def _unpack(tar: tarfile.TarFile, asked: PurePosixPath, target: Path) -> tuple[int, int]:
+def _unpack(tar: tarfile.TarFile, asked: str, target: Path) -> tuple[int, int]:
     """Write the members under `target`, in place of the name that was asked for. Gives the files and bytes written.
 
     The filter refuses what would leave `target`: absolute names, `..`, links that lead out, devices.
     """
     count, size_bytes = 0, 0
     for member in tar:
-        inside = _inside(PurePosixPath(member.name), asked)
-        home = target.parent if inside == PurePosixPath(".") and not member.isdir() else target
-        member.name = target.name if home != target else str(inside)
+        place = inside(member.name, asked)
+        alone = str(place) == "." and not member.isdir()
+        home, member.name = (target.parent, target.name) if alone else (target, str(place))
         tar.extract(member, home, filter="data")
         if member.isfile():
             count, size_bytes = count + 1, size_bytes + member.size
     return count, size_bytes
 
 
-def _inside(name: PurePosixPath, asked: PurePosixPath) -> PurePosixPath:
+def inside(name: str, asked: str) -> PurePosixPath:
     """A member's place below what was asked for, however the archive begins its names."""
-    for start in (asked, PurePosixPath(asked.name)):
-        if start.parts and name.is_relative_to(start):
-            return name.relative_to(start)
-    return name
+    place, root = PurePosixPath(name), PurePosixPath(asked)
+    for start in (root, PurePosixPath(root.name)):
+        if start.parts and place.is_relative_to(start):
+            return place.relative_to(start)
+    return place
 
 
 class _Counted(io.RawIOBase):

@@ -13,7 +13,7 @@ TAIL_BYTES = 1 << 16
 
 
 @dataclass
-class _Source:
+class Source:
     """One replica's log: how far it was read, the line that is not complete yet, and whether there may be more."""
 
     rank: int
@@ -28,7 +28,7 @@ class _Try:
     """One attempt of the gang."""
 
     number: int
-    sources: dict[int, _Source] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
 
     @property
     def read(self) -> bool:
@@ -79,7 +79,7 @@ class LogReader:
             number, rank = found["number"], found["rank"]
             if self._attempt in (None, number) and self._rank in (None, rank):
                 one = self._tries.setdefault(number, _Try(number))
-                one.sources.setdefault(rank, _Source(rank)).ended = found.get("outcome") is not None
+                one.sources.setdefault(rank, Source(rank)).ended = found.get("outcome") is not None
 
     def _in_order(self) -> list[_Try]:
         return [self._tries[number] for number in sorted(self._tries)]
@@ -89,7 +89,7 @@ class LogReader:
             self._announced = one.number
             note(f"-- attempt {one.number} --")
 
-    def _read(self, one: _Try, source: _Source) -> bool:
+    def _read(self, one: _Try, source: Source) -> bool:
         """Print one log to its present end. Of a replica that had ended before, that is all there is."""
         news, ended = False, source.ended
         while not source.read:
@@ -98,7 +98,7 @@ class LogReader:
                 source.read = ended
                 break
             news = True
-            _write(_prefixed(source, data) if len(one.sources) > 1 else data)
+            _write(prefixed(source, data) if len(one.sources) > 1 else data)
         if source.read:
             _flush(source)
         return news
@@ -131,7 +131,7 @@ class LogReader:
             back *= 4
 
 
-def _prefixed(source: _Source, data: bytes) -> bytes:
+def prefixed(source: Source, data: bytes) -> bytes:
     """The complete lines of what came so far, each with its rank; the rest is kept, unless it is very long."""
     *lines, source.rest = (source.rest + data).split(b"\n")
     if len(source.rest) > CHUNK_BYTES:
@@ -139,7 +139,7 @@ def _prefixed(source: _Source, data: bytes) -> bytes:
     return b"".join(b"[%d] %s\n" % (source.rank, line) for line in lines)
 
 
-def _flush(source: _Source) -> None:
+def _flush(source: Source) -> None:
     if source.rest:
         _write(b"[%d] %s\n" % (source.rank, source.rest))
         source.rest = b""

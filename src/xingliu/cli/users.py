@@ -68,13 +68,13 @@ def create(session: Session, name: str, tenant: str | None, roles: tuple[str, ..
     \b
     xl user create ann --tenant acme --role member:acme/nlp
     """
-    body = {"name": name, "tenant": tenant, "bindings": [_binding(text) for text in roles]}
+    body = {"name": name, "tenant": tenant, "bindings": [binding(text) for text in roles]}
     create_once(
         session, "/v1/users", body, lambda made: f"user {made['id']} created; give them a key: xl key create {made['id']}"
     )
 
 
-def _binding(text: str) -> dict[str, str]:
+def binding(text: str) -> dict[str, str]:
     """`member:acme/nlp` as a role and where it holds."""
     role, _, scope = text.partition(":")
     if not role:
