@@ -136,6 +136,15 @@ def test_every_problem_comes_at_once() -> None:
     assert [line.split(":")[0] for line in said(text)] == ["cloud.yaml line 14", "cloud.yaml line 16", "cloud.yaml line 18"]
 
 
+def test_hundreds_of_problems_are_fifty_problems() -> None:
+    """However many there are, a part with a problem is never taken for one without."""
+    pools = [{"x": 1}, {"name": "a", "flavor": "gone", "nodes": ["a", "a"]}, "text"] * 100
+    for parts in (pools, pools[1::3]):
+        with pytest.raises(InvalidDocument) as caught:
+            read_cloud(Document.of({"kind": "cloud", "pools": parts}))
+        assert len(caught.value.problems) == 50
+
+
 def test_a_pool_with_more_nodes_than_a_cloud_may_have_is_refused() -> None:
     pools = "".join(f"  - {{name: p{number}, flavor: cpu, nodes: 'p{number}n[000000-099999]'}}\n" for number in range(2))
     assert "more than 110000 nodes" in said(f"kind: cloud\nflavors: [{{name: cpu, price: 1/core-hour}}]\npools:\n{pools}")[0]

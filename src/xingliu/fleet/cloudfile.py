@@ -8,7 +8,7 @@ from xingliu.fleet.declared import CloudFile, FlavorSpec, PoolSpec
 from xingliu.fleet.model import DEFAULT_QUEUE, CloudSettings, Flavor, Queue
 from xingliu.kernel.documents import Document
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
-from xingliu.kernel.keytables import Entry, describe, read_document, table_schema, write_table
+from xingliu.kernel.keytables import Entry, describe, read_document, refuse, table_schema, write_table
 from xingliu.kernel.money import Price
 from xingliu.kernel.problems import InvalidDocument, Problem, show_value
 from xingliu.kernel.resources import MILLI, Resources, gpu_of
@@ -27,8 +27,7 @@ def read_cloud(document: Document) -> CloudFile:
     lines = cast(CloudLines, read_document(CLOUD, document))
     problems: list[Problem] = []
     made = _Together(lines, Entry(document, None, (), problems)).cloud()
-    if problems:
-        raise InvalidDocument(document.source, tuple(problems))
+    refuse(document, problems)
     return made
 
 

@@ -5,7 +5,7 @@ of a part that has one raises `Bad`, which ends that part only.
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xingliu.kernel.documents import Document
@@ -41,9 +41,8 @@ class Entry:
 
     def note(self, message: str, hint: str = "", *, step: str | None = None) -> None:
         """Note a problem with the value, or with its key `step`, and go on."""
-        if len(self.problems) < PROBLEMS_MAX:
-            path = self.path if step is None else (*self.path, step)
-            self.problems.append(self.document.problem(path, message, hint))
+        path = self.path if step is None else (*self.path, step)
+        self.problems.append(self.document.problem(path, message, hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +111,15 @@ def read_document(table: Table, document: Document) -> object:
         made = read_table(table, Entry(document, document.value, (), problems))
     except Bad:
         made = None
-    if problems:
-        raise InvalidDocument(document.source, tuple(sorted(problems, key=lambda problem: problem.line or 0)))
+    refuse(document, problems)
     return made
+
+
+def refuse(document: Document, problems: Sequence[Problem]) -> None:
+    """Raise InvalidDocument where there are problems, with the first of them by line."""
+    if problems:
+        in_order = sorted(problems, key=lambda problem: problem.line or 0)
+        raise InvalidDocument(document.source, tuple(in_order[:PROBLEMS_MAX]))
 
 
 def read_table(table: Table, entry: Entry) -> object:
@@ -153,8 +158,6 @@ def _note_missing(key: Key, entry: Entry) -> None:
 
 
 def _note_unknown(table: Table, entry: Entry, name: str) -> None:
-    if len(entry.problems) >= PROBLEMS_MAX:
-        return None  # looking for the word meant is not cheap
     shown, inside = shorten(name), f" in {show_path(entry.path)}" if entry.path else ""
     if name in table.later:
         hint = "It belongs to a later version of Xingliu; leave it out for now."
@@ -162,7 +165,7 @@ def _note_unknown(table: Table, entry: Entry, name: str) -> None:
     if (ours := table.elsewhere.get(name.lower())) is not None:
         coming = ", which is not yet available" if ours in table.later else ""
         return entry.note(f"there is no key '{shown}'{inside}; it is '{ours}' here{coming}", step=name)
-    known = [key.name for key in table.keys]
+    known = [key.name for key in table.keys] if len(entry.problems) < PROBLEMS_MAX else []  # the search is not cheap
     close = difflib.get_close_matches(name[:100].lower().replace("-", "_"), known, n=1)
     if close:
         return entry.note(f"there is no key '{shown}'{inside}; did you mean '{close[0]}'?", step=name)
