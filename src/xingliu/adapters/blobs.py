@@ -32,9 +32,7 @@ class FileBlobs:
 
     def save(self, blob: BlobId, chunks: Iterator[bytes], *, limit_bytes: int) -> int:
         path = self._path(blob)
-        free = shutil.disk_usage(self._folder).free
-        if free < FREE_BYTES_MIN:
-            raise DiskFull(show_bytes(free), show_bytes(FREE_BYTES_MIN))
+        self.check_space()
         try:
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".part-", delete=False) as part:
                 try:
@@ -52,6 +50,12 @@ class FileBlobs:
                 raise DiskFull(show_bytes(shutil.disk_usage(self._folder).free), show_bytes(FREE_BYTES_MIN)) from error
             raise
         return size
+
+    def check_space(self) -> None:
+        """Raises DiskFull where nothing new should be kept."""
+        free = shutil.disk_usage(self._folder).free
+        if free < FREE_BYTES_MIN:
+            raise DiskFull(show_bytes(free), show_bytes(FREE_BYTES_MIN))
 
     def _path(self, blob: BlobId) -> Path:
         if not _NAME.fullmatch(blob):

@@ -8,14 +8,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import uvicorn
 
 from xingliu.adapters.sql.errors import StoreTooNew
 from xingliu.api.app import create_app
-from xingliu.compose.build import Cloud, build
-from xingliu.compose.client_file import write_client_file
+from xingliu.compose.build import build
 from xingliu.compose.settings import UpSettings
 from xingliu.compose.supervise import EXIT_GIVE_UP
 from xingliu.kernel.errors import XingliuError
@@ -45,23 +44,33 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = _settings(options)
+    server = Server(_config(settings), int(options["tell"]))
+    lost = Event()
+
+    def lost_control() -> None:
+        lost.set()
+        server.should_exit = True
+
     try:
-        cloud = build(settings)
+        cloud = build(settings, str(options["url"]), on_lost=lost_control)
     except XingliuError as error:
         _tell(options["tell"], f"{error} {error.advice()}".encode())
         log.error("%s %s", error, error.advice())
         return EXIT_GIVE_UP if isinstance(error, StoreTooNew) else 1
+    server.config.app = create_app(cloud.services)
+    _end_on_signals(server)
+    Thread(target=_watch_supervisor, args=(int(options["alive"]), server), daemon=True).start()
+    cloud.start()
     try:
-        return _serve(settings, cloud, options)
+        server.run(sockets=[socket.socket(fileno=int(options["listener"]))])
     finally:
         cloud.close()
+    return EXIT_GIVE_UP if lost.is_set() else 0
 
 
-def _serve(settings: UpSettings, cloud: Cloud, options: dict[str, object]) -> int:
-    url = str(options["url"])
-    write_client_file(settings, cloud, url)
-    config = uvicorn.Config(
-        create_app(cloud.services),
+def _config(settings: UpSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "",
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -69,31 +78,20 @@ def _serve(settings: UpSettings, cloud: Cloud, options: dict[str, object]) -> in
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
-    server = Server(config, int(str(options["tell"])))
-    lost = False
 
-    def end(*_: object) -> None:
+
+def _end_on_signals(server: uvicorn.Server) -> None:
+    def end(number: int, frame: object) -> None:
         server.should_exit = True
-
-    def lost_control() -> None:
-        nonlocal lost
-        lost = True
-        end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    Thread(target=_watch_supervisor, args=(int(str(options["alive"])), end), daemon=True).start()
-    cloud.start(on_lost=lost_control)
-    listener = socket.socket(fileno=int(str(options["listener"])))
-    server.run(sockets=[listener])
-    return EXIT_GIVE_UP if lost else 0
 
 
-def _watch_supervisor(alive: int, end: object) -> None:
+def _watch_supervisor(alive: int, server: uvicorn.Server) -> None:
     """The pipe ends when the supervisor dies, however it dies; without one nobody would restart us."""
     os.read(alive, 1)
-    if callable(end):
-        end()
+    server.should_exit = True
 
 
 def _settings(options: dict[str, object]) -> UpSettings:

@@ -1,0 +1,67 @@
+"""The object graph of one embedded cloud."""
+
+import os
+from collections.abc import Callable
+
+from xingliu import __version__
+from xingliu.adapters.host import SystemClock, SystemIds
+from xingliu.adapters.local.parts import open_local
+from xingliu.adapters.postman import WebhookPostman
+from xingliu.adapters.sealer import FileSealer
+from xingliu.adapters.sql.store import open_store
+from xingliu.compose.client_file import keep_client_file
+from xingliu.compose.settings import UpSettings
+from xingliu.control.bootstrap import bootstrap
+from xingliu.control.health import Health
+from xingliu.control.launches import Launches
+from xingliu.control.loop import Loop
+from xingliu.control.notifications import Notifications
+from xingliu.control.ports import Launcher, Store
+from xingliu.control.scheduling import Scheduling
+from xingliu.control.services import About, Ports, Services, services_over
+from xingliu.control.world import World
+
+
+class Cloud:
+    """What runs inside one control plane process."""
+
+    def __init__(self, store: Store, launcher: Launcher, services: Services, loop: Loop, notifications: Notifications) -> None:
+        self.services = services
+        self._store, self._launcher, self._loop, self._notifications = store, launcher, loop, notifications
+
+    def start(self) -> None:
+        """Turn the cycle and deliver notifications, each in a thread of its own."""
+        self._loop.start()
+        self._notifications.start()
+
+    def close(self) -> None:
+        """Stop deciding; what runs goes on."""
+        self._loop.stop()
+        self._notifications.stop()
+        self._launcher.close()
+        self._store.close()
+
+
+def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Cloud:
+    """Open the store and wire everything to it. `on_lost` is called when another control plane has taken over.
+
+    Raises StoreTooNew, StoreUnavailable, BadKeyFile.
+    """
+    clock, ids = SystemClock(), SystemIds()
+    local = open_local(settings.home, clock)
+    store = open_store(settings.url_of_store)
+    store.seize(f"process {os.getpid()} on {settings.home}")
+    bootstrap(store, clock, local.machine, admin_credential=keep_client_file(settings, ids, url))
+    world, sealer = World(store), FileSealer(settings.secret_key_file)
+    scheduling = Scheduling(store, world, local.launcher, Launches(store, world, local.launcher, sealer), clock)
+    loop = Loop(scheduling, Health(store, world, local.launcher, clock), clock, on_lost=on_lost)
+    local.launcher.subscribe(loop.wake)
+    services = services_over(
+        Ports(store, clock, ids, sealer, local.machine, local.blobs, local.files, local.shells),
+        About(__version__, local.isolation.multi_tenant),
+        world=world,
+        scheduling=scheduling,
+        wake=loop.wake,
+        check_space=local.blobs.check_space,
+    )
+    return Cloud(store, local.launcher, services, loop, Notifications(store, WebhookPostman(), clock))
