@@ -163,6 +163,33 @@ def test_what_cannot_be_meant_is_refused_in_words(line: str, message: str) -> No
     assert said(f"{HELLO}{line}\n") == [f"hello.yaml line 4: {message}"]
 
 
+ADDRESSES = {
+    "http://localhost": True,
+    "https://hooks.example.org:8443/a?b=c#d": True,
+    "http://[::1]:80/": True,
+    "http://\u661f.example/": True,
+    "http://": False,
+    "http:///a": False,
+    "http://[": False,
+    "http://a:0/": False,
+    "http://a:65536/": False,
+    "http://a:b/": False,
+    "http://user:secret@a/": False,
+    "http://a b/": False,
+    "javascript:alert(1)": False,
+}
+
+
+@pytest.mark.parametrize(("url", "fine"), ADDRESSES.items(), ids=ADDRESSES)
+def test_an_address_to_post_to_names_a_host_and_no_password(url: str, fine: bool) -> None:
+    document = Document.of({"kind": "job", "name": "a", "run": "b", "notify": {"url": url}})
+    if fine:
+        assert read_job(document).notify == Notify(url, ("started", "failed", "finished"))
+        return
+    with pytest.raises(InvalidDocument, match="not an address to post to"):
+        read_job(document)
+
+
 WHOLE_FILES = {
     "kind: service\nname: a\nmodel: b\n": "hello.yaml line 1: kind: service is not yet available",
     "kind: workspace\n": "hello.yaml line 1: kind: workspace is not yet available",

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from xingliu.kernel.keytables import Entry, Shape
 from xingliu.kernel.problems import show_value
@@ -19,6 +18,7 @@ _VARIABLE_HINT = "Use letters, digits and _, not starting with a digit; at most 
 SET_BY_US = frozenset({"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "CUDA_VISIBLE_DEVICES"})
 LOADER = frozenset({"GCONV_PATH", "GLIBC_TUNABLES"})
 _GPU = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,31})(?::([0-9]{1,5}))?\Z")
+_WEB = re.compile(r"https?://(?:[^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:[/?#]|\Z)")
 _SHARE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{0,31}:)?[0-9]{0,9}\.[0-9]{1,9}\Z")
 _GPU_HINT = "Write a count (gpu: 1), a model (gpu: H100) or both (gpu: H100:8)."
 
@@ -174,16 +174,15 @@ EVENT = Shape(
 def _read_url(entry: Entry) -> str:
     value = entry.value
     if not isinstance(value, str) or len(value) > URL_LENGTH_MAX or not value.isprintable() or " " in value or not _is_web(value):
-        raise entry.not_a("an address to post to", "It starts with http:// or https:// and names a host.")
+        raise entry.not_a(
+            "an address to post to", "It starts with http:// or https:// and names a host, without user and password."
+        )
     return value
 
 
 def _is_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
+    match = _WEB.match(url)
+    return match is not None and 0 < int(match.group(1) or 80) < 65_536
 
 
 URL = Shape(_read_url, {"type": "string", "pattern": "^https?://", "maxLength": URL_LENGTH_MAX})
