@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from xingliu import __version__
 from xingliu.adapters.host import SystemClock, SystemIds
 from xingliu.adapters.local.parts import open_local
 from xingliu.adapters.postman import WebhookPostman
 from xingliu.adapters.sealer import FileSealer
+from xingliu.adapters.sql.holding import hold
 from xingliu.adapters.sql.store import open_store
 from xingliu.compose.client_file import keep_client_file
 from xingliu.compose.settings import UpSettings
@@ -25,9 +27,18 @@ from xingliu.control.world import World
 class Cloud:
     """What runs inside one control plane process."""
 
-    def __init__(self, store: Store, launcher: Launcher, services: Services, loop: Loop, notifications: Notifications) -> None:
+    def __init__(
+        self,
+        held: AbstractContextManager[object],
+        store: Store,
+        launcher: Launcher,
+        services: Services,
+        loop: Loop,
+        notifications: Notifications,
+    ) -> None:
         self.services = services
-        self._store, self._launcher, self._loop, self._notifications = store, launcher, loop, notifications
+        self._held, self._store, self._launcher = held, store, launcher
+        self._loop, self._notifications = loop, notifications
 
     def start(self) -> None:
         """Turn the cycle and deliver notifications, each in a thread of its own."""
@@ -40,15 +51,17 @@ class Cloud:
         self._notifications.stop()
         self._launcher.close()
         self._store.close()
+        self._held.__exit__(None, None, None)
 
 
 def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Cloud:
     """Open the store and wire everything to it. `on_lost` is called when another control plane has taken over.
 
-    Raises StoreTooNew, StoreUnavailable, BadKeyFile.
+    Raises StoreInUse, StoreTooNew, StoreUnavailable, BadKeyFile.
     """
     clock, ids = SystemClock(), SystemIds()
     local = open_local(settings.home, clock)
+    held = hold(settings.url_of_store)
     store = open_store(settings.url_of_store)
     store.seize(f"process {os.getpid()} on {settings.home}")
     bootstrap(store, clock, local.machine, admin_credential=keep_client_file(settings, ids, url))
@@ -64,4 +77,4 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
         wake=loop.wake,
         check_space=local.blobs.check_space,
     )
-    return Cloud(store, local.launcher, services, loop, Notifications(store, WebhookPostman(), clock))
+    return Cloud(held, store, local.launcher, services, loop, Notifications(store, WebhookPostman(), clock))

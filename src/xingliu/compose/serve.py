@@ -13,6 +13,7 @@ from threading import Event, Thread
 import uvicorn
 
 from xingliu.adapters.sql.errors import StoreTooNew
+from xingliu.adapters.sql.holding import StoreInUse
 from xingliu.api.app import create_app
 from xingliu.compose.build import build
 from xingliu.compose.settings import UpSettings
@@ -56,7 +57,7 @@ def main() -> int:
     except XingliuError as error:
         _tell(options["tell"], f"{error} {error.advice()}".encode())
         log.error("%s %s", error, error.advice())
-        return EXIT_GIVE_UP if isinstance(error, StoreTooNew) else 1
+        return EXIT_GIVE_UP if isinstance(error, StoreTooNew | StoreInUse) else 1
     server.config.app = create_app(cloud.services)
     _end_on_signals(server)
     Thread(target=_watch_supervisor, args=(int(options["alive"]), server), daemon=True).start()
