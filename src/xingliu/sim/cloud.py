@@ -1,0 +1,190 @@
+"""The whole cloud in one process, from a seed."""
+
+from collections.abc import Callable
+from random import Random
+
+from xingliu.control.actors import new_credential
+from xingliu.control.errors import NotInControl
+from xingliu.control.ports import Launcher
+from xingliu.kernel.clock import SECOND_US
+from xingliu.kernel.errors import XingliuError
+from xingliu.kernel.ids import JobId, UserId
+from xingliu.sim.accidents import Accidents
+from xingliu.sim.clock import SimClock, Timeline
+from xingliu.sim.dice import Dice
+from xingliu.sim.estate import SimMachine, draw_estate, has_gpus, settle_in
+from xingliu.sim.faults import CALM_IN, Died, Troubles, draw_faults
+from xingliu.sim.ids import SimIds
+from xingliu.sim.invariants import Invariants
+from xingliu.sim.launcher import SimLauncher
+from xingliu.sim.machines import Machines
+from xingliu.sim.people import People
+from xingliu.sim.plane import Plane
+from xingliu.sim.requests import Requests
+from xingliu.sim.store import MemoryStore, Record
+from xingliu.tenancy.model import Actor
+from xingliu.workloads.model import FINAL, Job, JobState, PendingReason
+
+STEPS = 60
+DRAIN_STEPS_MAX = 1500
+LONGEST_STEP_US = 3 * SECOND_US
+NOT_OVER = frozenset(JobState) - FINAL
+MakeLauncher = Callable[[Machines, Troubles, Random], Launcher]
+
+
+def quiet(_line: str) -> None:
+    """Nobody listens."""
+
+
+class SimCloud:
+    """One simulated cloud. `step` lets a while pass; `drain` ends all faults and lets every job end.
+
+    Attributes:
+        plane: the control plane that runs now; None while it cannot even start.
+        calm: no faults, and nobody does anything but submit.
+        clean: whether the last step's cycle met no trouble.
+        deaths: how many processes of the control plane are no more.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        steps: int = STEPS,
+        tell: Callable[[str], None] = quiet,
+        make_launcher: MakeLauncher = SimLauncher,
+    ) -> None:
+        self.seed, self.steps = seed, steps
+        self._tell, self._make_launcher = tell, make_launcher
+        self.dice = Dice(seed)
+        self.calm = seed % CALM_IN == 0
+        self.timeline = Timeline()
+        self.machines = Machines(self.timeline, self.dice.of("machines"))
+        self.troubles = Troubles(draw_faults(self.dice.of("faults"), steps, calm=self.calm))
+        self.record = Record()
+        self._ids = SimIds(self.dice.of("ids"))
+        self._credential = new_credential(self._ids)
+        self.step_number = self.deaths = self.turns = self._told = 0
+        self.clean = False
+        self.plane: Plane | None = None
+        self.restart()
+        self.estate = draw_estate(self.dice.of("estate"))
+        assert self.plane is not None, "nothing goes wrong before the first step"
+        self.actors: dict[UserId, Actor] = settle_in(self.plane, self.estate)
+        gpus = has_gpus(self.estate)
+        self.people: People = People(self.dice.of("people"), self.dice.of("jobs"), gpus=gpus, calm=self.calm)
+        self.requests: Requests = Requests(self)
+        self.accidents: Accidents = Accidents(self)
+        self.invariants: Invariants = Invariants(self)
+
+    # Processes ----------------------------------------------------------------------------------------------------------
+
+    def new_plane(self) -> Plane:
+        """One more process over the same record and machines; it takes over. May itself meet trouble."""
+        self.deaths += 1
+        store = MemoryStore(self.record, self.troubles.store)
+        launcher = self._make_launcher(self.machines, self.troubles, self.dice.of("launcher"))
+        last_us = self.record.events[-1].at_us if self.record.events else 0
+        clock = SimClock(self.timeline, not_before_us=last_us)
+        owner = f"plane-{self.deaths}"
+        return Plane(store, launcher, clock, self._ids, SimMachine(), owner=owner, credential=self._credential)
+
+    def restart(self) -> None:
+        """What a supervisor does: start a new process, and again when that dies at once."""
+        while True:
+            try:
+                self.plane = self.new_plane()
+            except Died:
+                self.say("!! the control plane died while starting")
+            except XingliuError as error:
+                self.plane = None
+                self.say(f"!! the control plane cannot start: {error}")
+                return
+            else:
+                return
+
+    def guarded(self, act: Callable[[Plane], object]) -> bool:
+        """Let the control plane do something; whether it did without trouble. One that dies or is replaced is restarted."""
+        if self.plane is None:
+            self.restart()
+        if self.plane is None:
+            return False
+        try:
+            act(self.plane)
+        except Died:
+            self.say("!! the control plane died")
+        except NotInControl as error:
+            self.say(f"!! {self.plane.owner}: {error}")
+        except XingliuError as error:
+            self.say(f"   refused: {error}")
+            return False
+        else:
+            return True
+        self.restart()
+        return False
+
+    # Time ---------------------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """A while passes, things go wrong, people wish, the control plane takes a turn, and everything is checked."""
+        self.step_number += 1
+        self._pass_by(self.dice.of("time").randint(1, LONGEST_STEP_US))
+        self.accidents.happen()
+        for wish in self.people.wishes():
+            self.requests.carry_out(wish)
+        self._turn()
+
+    def _pass_by(self, us: int) -> None:
+        self.timeline.pass_by(us)
+        self.machines.pass_time()
+
+    def _turn(self) -> None:
+        seen = sum(self.troubles.seen.values())
+        self.turns += 1
+        plans: list[object] = []
+        done = self.guarded(lambda plane: plans.append(plane.turn()))
+        in_control = self.plane is not None and self.plane.owner == self.record.owner
+        self.clean = done and in_control and plans != [None] and seen == sum(self.troubles.seen.values())
+        self._tell_events()
+        self.invariants.check()
+
+    def drain(self) -> None:
+        """No more faults and no more wishes: all that can run ends; what can never run is stopped."""
+        self.troubles.stop()
+        self.accidents.repair()
+        self.requests.let_go()
+        for _ in range(DRAIN_STEPS_MAX):
+            self.step_number += 1
+            self._pass_by(LONGEST_STEP_US)
+            self._turn()
+            left = self.jobs_left()
+            if not left:
+                break
+            if all(job.wait is not None and job.wait.reason is PendingReason.EXCEEDS_LIMIT for job in left):
+                for job in left:
+                    self.requests.stop(job.id)
+        self.invariants.check_end()
+
+    def run(self) -> None:
+        for _ in range(self.steps):
+            self.step()
+        self.drain()
+
+    # Views --------------------------------------------------------------------------------------------------------------
+
+    def jobs(self) -> dict[JobId, Job]:
+        with MemoryStore(self.record).read() as unit:
+            return {job.id: job for job in unit.jobs.find()}
+
+    def jobs_left(self) -> list[Job]:
+        with MemoryStore(self.record).read() as unit:
+            return unit.jobs.find({"state": NOT_OVER})
+
+    def say(self, line: str) -> None:
+        self._tell(f"{self.timeline.true_us / SECOND_US:10.3f}  {line}")
+
+    def _tell_events(self) -> None:
+        for event in self.record.events[self._told :]:
+            facts = ", ".join(f"{key} {value}" for key, value in event.facts.items() if value not in (None, "", {}))
+            self.say(f"#{event.seq} {event.type} {event.subject} by {event.actor}: {event.cause or facts}"[:160])
+        self._told = len(self.record.events)

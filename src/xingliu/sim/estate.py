@@ -1,0 +1,82 @@
+"""What a simulated cloud is made of: its machine, its operator file, its tenants. All drawn from the seed."""
+
+from random import Random
+
+from xingliu.control.actors import actor_of
+from xingliu.control.bootstrap import ADMIN
+from xingliu.control.ports import Machine
+from xingliu.fleet.model import Node, NodeState
+from xingliu.kernel.ids import FlavorName, NodeName, PoolName, UserId
+from xingliu.kernel.resources import CPU, MEMORY, Resources
+from xingliu.sim.plane import Plane
+from xingliu.tenancy.model import Actor, Binding, Role
+
+GB = 10**9
+TENANTS = ("acme", "zeta")
+QUEUES = ("default", "research", "batch")
+GPU = "H100"
+
+
+class SimMachine(Machine):
+    """A machine with room for any estate drawn here."""
+
+    def discover(self, now_us: int) -> Node:
+        return Node(
+            name=NodeName("machine"),
+            pool=PoolName("default"),
+            flavor=FlavorName("cpu"),
+            capacity=Resources({CPU: 256_000, MEMORY: 1024 * GB}),
+            state=NodeState.JOINING,
+            since_us=now_us,
+        )
+
+
+def draw_estate(dice: Random) -> dict[str, object]:
+    """An operator file: one pool of cores, and mostly one with emulated GPUs."""
+    flavors: list[object] = [{"name": "cpu", "price": "0.05/core-hour"}]
+    pools: list[object] = [_pool("cores", "cpu", dice.randint(1, 4), dice.choice((2, 4)))]
+    if dice.random() < 0.8:
+        gpus = dice.choice((1, 2, 4))
+        flavors.append({"name": "h100", "gpu": GPU, "emulated": True, "gpus_per_node": gpus, "price": "2.40/gpu-hour"})
+        pools.append(_pool("gpus", "h100", dice.randint(1, 3), 4))
+    estate: dict[str, object] = {"kind": "cloud", "flavors": flavors, "pools": pools, "default_queue": "default"}
+    return {**estate, "queues": draw_queues(dice, gpus=has_gpus(estate))}
+
+
+def has_gpus(estate: dict[str, object]) -> bool:
+    return GPU in str(estate["flavors"])
+
+
+def draw_queues(dice: Random, *, gpus: bool) -> list[dict[str, object]]:
+    """The queues, with other quotas each time."""
+    queues: list[dict[str, object]] = [{"name": QUEUES[0]}]
+    for name in QUEUES[1:]:
+        quota = {"cpu": dice.choice((1, 2, 4, 6)), **({"h100": dice.choice((0, 1, 2, 4))} if gpus else {})}
+        queues.append({"name": name, "quota": quota})
+    return queues
+
+
+def _pool(name: str, flavor: str, count: int, cores: int) -> dict[str, object]:
+    share = {"cpu": cores, "memory": "8GB"}
+    return {"name": name, "flavor": flavor, "nodes": [f"{name}-{number}" for number in range(1, count + 1)], "share": share}
+
+
+def admin(plane: Plane) -> Actor:
+    with plane.store.read() as unit:
+        user = unit.users.get(ADMIN)
+        assert user is not None, "bootstrap makes one"
+        return actor_of(user)
+
+
+def settle_in(plane: Plane, estate: dict[str, object]) -> dict[UserId, Actor]:
+    """Apply the estate and let the tenants in, each with one project and one member. The admin is among the actors."""
+    boss = admin(plane)
+    plane.cloud.apply(boss, estate, preview=False)
+    actors = {boss.user: boss}
+    for tenant, queue in zip(TENANTS, QUEUES[1:], strict=True):
+        plane.tenants.create(boss, tenant)
+        project = plane.projects.create(boss, tenant, "lab", queue=queue)
+        user = plane.users.create(boss, "mia", tenant=tenant, bindings=(Binding(Role.MEMBER, project.id),))
+        actors[user.id] = actor_of(user)
+        plane.secrets.put(actors[user.id], project.id, "TOKEN", "hunter2")
+    return actors

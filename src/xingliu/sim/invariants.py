@@ -1,0 +1,205 @@
+"""What must hold after every step, whatever went wrong: the record against itself, and against what is really there."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from xingliu.control.ports import Unit
+from xingliu.control.usage import conserved
+from xingliu.control.world import World, charge_of
+from xingliu.fleet.model import Queue
+from xingliu.kernel.ids import JobId, QueueName
+from xingliu.kernel.intervals import Interval
+from xingliu.kernel.resources import Resources
+from xingliu.scheduling.model import Snapshot
+from xingliu.sim.oracle import objections
+from xingliu.sim.store import MemoryStore
+from xingliu.workloads.model import FINAL, Job, JobState, Lease
+
+if TYPE_CHECKING:
+    from xingliu.sim.cloud import SimCloud
+
+HOLDING = frozenset({JobState.STARTING, JobState.RUNNING, JobState.STOPPING})
+CONSERVED_EVERY = 10
+LONGEST = 1000
+
+
+class Broken(AssertionError):
+    """An invariant does not hold; the message names the seed and how to replay it."""
+
+
+class Invariants:
+    """
+    Attributes:
+        checked: how often each was held against the cloud.
+        foretold: of how many jobs the end was known exactly from their script alone.
+    """
+
+    def __init__(self, cloud: "SimCloud") -> None:
+        self._cloud = cloud
+        self._store = MemoryStore(cloud.record)
+        self._events = 0
+        self._in_use: dict[QueueName, Resources] = {}
+        self.checked = 0
+        self.foretold = 0
+
+    def check(self) -> None:
+        """Raises Broken."""
+        self.checked += 1
+        with self._store.read() as unit:
+            jobs = {job.id: job for job in unit.jobs.find()}
+            leases = unit.leases.find({"released_us": None})
+            self._check_devices(unit, leases)
+            self._check_quota({queue.name: queue for queue in unit.queues.find()}, leases)
+            self._check_leases(unit, jobs, leases)
+            self._check_truth(jobs, {lease.id: lease for lease in leases})
+            self._check_events(unit)
+            if self.checked % CONSERVED_EVERY == 0:
+                self._check_conservation(unit)
+        if self._cloud.clean:
+            self._check_reasons(jobs)
+            self._check_world()
+
+    def hold(self, holds: bool, sentence: str) -> None:
+        if not holds:
+            seed, step = self._cloud.seed, self._cloud.step_number
+            replay = f"./dev sim --seed {seed} --steps {self._cloud.steps}"
+            raise Broken(f"seed {seed}, step {step}: {sentence[:LONGEST]}\nreplay: {replay}")
+
+    # The record against itself --------------------------------------------------------------------------------------------
+
+    def _check_devices(self, unit: Unit, leases: list[Lease]) -> None:
+        """No device is leased twice, none that is not there, no node beyond what it has."""
+        nodes = {node.name: node for node in unit.nodes.find()}
+        taken: set[tuple[str, int]] = set()
+        held: dict[str, Resources] = defaultdict(Resources)
+        for lease in leases:
+            held[lease.node] = held[lease.node] + lease.resources
+            devices = {device.index for device in nodes[lease.node].devices}
+            for gpu in lease.gpus:
+                self.hold((lease.node, gpu) not in taken, f"GPU {gpu} of {lease.node} is leased twice")
+                self.hold(gpu in devices, f"{lease.id} holds GPU {gpu}, which {lease.node} does not have")
+                taken.add((lease.node, gpu))
+        for name, resources in held.items():
+            capacity = nodes[name].capacity  # type: ignore[index]  # keys are node names
+            self.hold(resources.within(capacity), f"{name} has {capacity} and leases {resources}")
+
+    def _check_quota(self, queues: Mapping[QueueName, Queue], leases: list[Lease]) -> None:
+        """What a queue holds is within its quota, or shrinks towards one that an operator lowered."""
+        in_use: dict[QueueName, Resources] = defaultdict(Resources)
+        for lease in leases:
+            in_use[lease.queue] = in_use[lease.queue] + charge_of(lease)
+        for name, held in in_use.items():
+            quota = queues[name].quota
+            before = self._in_use.get(name, Resources())
+            for kind, amount in held.items():
+                bound = amount if quota is None or (kind not in quota and kind == "cpu.h100") else quota[kind]
+                self.hold(amount <= max(bound, before[kind]), f"queue {name} holds {amount} of {kind}, its quota is {bound}")
+        self._in_use = dict(in_use)
+
+    def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
+        """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
+        holding = {lease.job for lease in leases}
+        for lease in leases:
+            job, attempt = jobs[lease.job], unit.attempts.get(lease.attempt)
+            self.hold(job.state in HOLDING, f"{lease.id} is open, and its job is {job.state}")
+            self.hold(attempt is not None and attempt.number == job.attempt, f"{lease.id} is of an attempt that is over")
+        for job in jobs.values():
+            self.hold((job.state in HOLDING) == (job.id in holding), f"{job.id} is {job.state}, open leases: {job.id in holding}")
+        for submitted in self._cloud.requests.submitted:
+            self.hold(submitted in jobs, f"{submitted} is lost")
+        for job_id in holding:
+            gang = [each for each in unit.leases.find({"job": job_id}) if each.id.endswith(f".{jobs[job_id].attempt}")]
+            self.hold(len({lease.node for lease in gang}) == len(gang) == jobs[job_id].spec.nodes, f"{job_id} is half placed")
+
+    def _check_events(self, unit: Unit) -> None:
+        """Numbers grow by one."""
+        events = unit.events.find(after=self._events)
+        numbers = [event.seq for event in events]
+        self.hold(numbers == list(range(self._events + 1, self._events + 1 + len(numbers))), f"event numbers jump: {numbers}")
+        self._events += len(numbers)
+
+    def _check_conservation(self, unit: Unit) -> None:
+        """Every device's time is in exactly one class, to the microsecond; and each lease's instants are in order."""
+        now_us = self._now_us(unit)
+        for lease in unit.leases.find():
+            instants = [lease.opened_us, lease.started_us, lease.ended_us, lease.released_us, now_us]
+            known = [us for us in instants if us is not None]
+            self.hold(known == sorted(known), f"the instants of {lease.id} are out of order: {instants}")
+        balance = conserved(unit, Interval(0, now_us))
+        self.hold(balance.holds, f"device time appeared or vanished: {[each for each in balance.pools if each.difference]}")
+
+    def _now_us(self, unit: Unit) -> int:
+        last = unit.events.find(newest_first=True, limit=1)
+        plane = self._cloud.plane
+        return max(last[0].at_us if last else 0, plane.clock.now_us() if plane else 0)
+
+    # The record against the machines --------------------------------------------------------------------------------------
+
+    def _check_truth(self, jobs: Mapping[JobId, Job], leases: Mapping[str, Lease]) -> None:
+        """What lives has an open lease; nothing runs twice; what a lease let go of is empty."""
+        attempts: dict[JobId, set[int]] = defaultdict(set)
+        ranks: Counter[tuple[JobId, int]] = Counter()
+        for replica in self._cloud.machines.living():
+            self.hold(replica.lease in leases, f"{replica.lease} lives on {replica.node} without an open lease")
+            attempts[replica.job].add(replica.attempt)
+            ranks[replica.job, replica.rank] += 1
+        for job_id, numbers in attempts.items():
+            self.hold(
+                numbers == {jobs[job_id].attempt}, f"attempts {sorted(numbers)} of {job_id} live, {jobs[job_id].attempt} should"
+            )
+        self.hold(all(count == 1 for count in ranks.values()), f"ranks run twice: {ranks.most_common(1)}")
+
+    # The planner ----------------------------------------------------------------------------------------------------------
+
+    def _check_reasons(self, jobs: Mapping[JobId, Job]) -> None:
+        """After a cycle without trouble, what waits knows why."""
+        plane = self._cloud.plane
+        assert plane is not None, "a clean step had one"
+        for job in jobs.values():
+            if job.state is JobState.PENDING:
+                wait = plane.scheduling.waits.get(job.id)
+                self.hold(wait is not None and wait.sentence != "", f"{job.id} waits and nobody knows why")
+                told = job.wait.reason if job.wait else None
+                self.hold(wait is not None and told is wait.reason, f"{job.id} waits for {wait}, and is told {told}")
+
+    def _check_world(self) -> None:
+        """The world kept by deltas is the one built anew."""
+        plane = self._cloud.plane
+        assert plane is not None, "a clean step had one"
+        kept, anew = plane.world, World(MemoryStore(self._cloud.record))
+        self.hold(kept.jobs == anew.jobs, "the world's jobs are not the record's")
+        self.hold(kept.settings == anew.settings, "the world's settings are not the record's")
+        for by_deltas, built in zip(*(_picture(world.snapshot(cycle=0, now_us=0)) for world in (kept, anew)), strict=False):
+            self.hold(by_deltas == built, f"the world by deltas is not the one built anew: {by_deltas}, not {built}")
+
+    # The end --------------------------------------------------------------------------------------------------------------
+
+    def check_end(self) -> None:
+        """Everything ended, nothing runs, and every job ended as it must. Raises Broken."""
+        jobs = self._cloud.jobs()
+        left = [f"{job.id} {job.state}" for job in jobs.values() if job.state not in FINAL]
+        self.hold(not left, f"not over in the end: {left}")
+        self.hold(not list(self._cloud.machines.living()), "something runs in the end")
+        with self._store.read() as unit:
+            self._check_conservation(unit)
+        replicas = defaultdict(list)
+        for replica in self._cloud.machines.replicas.values():
+            replicas[replica.job].append(replica)
+        for job in jobs.values():
+            requests = self._cloud.requests
+            unlaunchable = bool(job.spec.secrets) and job.tenant in requests.forgetful
+            asked = requests.asked[job.id]
+            found = list(objections(job, replicas[job.id], asked, calm=self._cloud.calm, unlaunchable=unlaunchable))
+            self.hold(not found, f"{job.id} is {job.state}: {'; '.join(found)}")
+
+
+def _picture(snapshot: Snapshot) -> list[object]:
+    """All of it, a thing a line, in an order of its own."""
+    return [
+        snapshot.version,
+        *sorted(snapshot.nodes, key=lambda node: node.name),
+        *sorted(snapshot.queues, key=lambda queue: queue.name),
+        *sorted(snapshot.pending, key=lambda job: job.id),
+        *sorted(snapshot.running, key=lambda job: job.id),
+    ]

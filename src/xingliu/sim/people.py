@@ -1,0 +1,86 @@
+"""Those who use the cloud: random wishes, each carried out through the same control calls as an API would."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+
+from xingliu.sim.estate import GPU, QUEUES
+from xingliu.sim.lives import draw_life
+
+RESTARTS: tuple[dict[str, object], ...] = (
+    {},
+    {"on_events": ["node-failure", "launch-failure", "signal"], "max": 2},
+    {"on_events": ["exit:1", "exit:3", "signal"], "max": 1},
+    {"on_events": []},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants.
+
+    Attributes:
+        verb: submit, stop, hold, release, drain, resume, apply, forget, remember.
+        chance: in [0, 1), chooses among the jobs, nodes or tenants there are when it comes to it.
+        document: of a submission or an operator file.
+    """
+
+    verb: str
+    chance: float
+    document: Mapping[str, object] | None = None
+
+
+WEIGHTS = {
+    "submit": 40,
+    "stop": 9,
+    "hold": 9,
+    "release": 14,
+    "drain": 5,
+    "resume": 9,
+    "apply": 5,
+    "forget": 2,
+    "remember": 3,
+}
+SUBMIT_ONLY = {"submit": 1}
+
+
+class People:
+    """Draws wishes; who is calm only submits."""
+
+    def __init__(self, dice: Random, jobs: Random, *, gpus: bool, calm: bool) -> None:
+        self._dice, self._jobs, self._gpus = dice, jobs, gpus
+        self._weights = SUBMIT_ONLY if calm else WEIGHTS
+        self._submitted = 0
+
+    def wishes(self) -> list[Wish]:
+        """Those of one step: none, one or two."""
+        return [self._wish() for _ in range(self._dice.choices((0, 1, 2), (5, 4, 1))[0])]
+
+    def _wish(self) -> Wish:
+        verb = self._dice.choices(list(self._weights), list(self._weights.values()))[0]
+        return Wish(verb, self._dice.random(), self._job() if verb == "submit" else None)
+
+    def _job(self) -> dict[str, object]:
+        """A job file; now and then one that no node or quota is large enough for."""
+        dice, self._submitted = self._jobs, self._submitted + 1
+        nodes = dice.choices((1, 2, 3, 5), (65, 20, 10, 5))[0]
+        resources: dict[str, object] = {"cpu": dice.choice((0.5, 1, 2, 4)), "memory": dice.choice(("500MB", "2GB", "5GB"))}
+        if self._gpus and dice.random() < 0.5:
+            resources["gpu"] = dice.choice((1, 1, 2, f"{GPU}:1"))
+        document: dict[str, object] = {
+            "kind": "job",
+            "name": f"job-{self._submitted}",
+            "run": draw_life(dice, ranks=nodes).script(),
+            "nodes": nodes,
+            "resources": resources,
+            "priority": dice.choice(("low", "normal", "normal", "high", "urgent")),
+            "checkpoint": {"grace": dice.choice(("1s", "5s"))},
+            "restart": dict(dice.choice(RESTARTS)),
+        }
+        if dice.random() < 0.3:
+            document["time_limit"] = dice.choice(("5s", "10s", "1m"))
+        if dice.random() < 0.3:
+            document["queue"] = dice.choice(QUEUES)
+        if dice.random() < 0.2:
+            document["secrets"] = ["TOKEN"]
+        return document

@@ -1,0 +1,57 @@
+"""One process of the control plane: everything `xl up` would build, over stand-ins. It may die at any step."""
+
+from xingliu.control.bootstrap import bootstrap
+from xingliu.control.cloud import Cloud
+from xingliu.control.health import Health
+from xingliu.control.jobs import Jobs
+from xingliu.control.launches import Launches
+from xingliu.control.nodes import Nodes
+from xingliu.control.ports import Launcher, Machine, Store
+from xingliu.control.projects import Projects
+from xingliu.control.scheduling import Scheduling
+from xingliu.control.secrets import Secrets
+from xingliu.control.submissions import Submissions
+from xingliu.control.tenants import Tenants
+from xingliu.control.users import Users
+from xingliu.control.world import World
+from xingliu.kernel.clock import SECOND_US, Clock
+from xingliu.kernel.ids import Ids
+from xingliu.scheduling.model import Plan
+from xingliu.sim.sealer import SimSealer
+
+HEALTH_EVERY_US = 5 * SECOND_US
+
+
+def nothing() -> None:
+    """Nobody needs to be woken: the next step runs a cycle anyway."""
+
+
+class Plane:
+    """`turn` is one turn of its loop; everything else is what its API would call."""
+
+    def __init__(
+        self, store: Store, launcher: Launcher, clock: Clock, ids: Ids, machine: Machine, *, owner: str, credential: str
+    ) -> None:
+        store.seize(owner)
+        self.owner, self.store, self.clock = owner, store, clock
+        bootstrap(store, clock, machine, admin_credential=credential)
+        sealer = SimSealer()
+        self.world = World(store)
+        launches = Launches(store, self.world, launcher, sealer)
+        self.scheduling = Scheduling(store, self.world, launcher, launches, clock)
+        self.health = Health(store, self.world, launcher, clock)
+        self.jobs = Jobs(store, self.world, self.scheduling, clock, wake=nothing)
+        self.submissions = Submissions(store, self.world, self.scheduling, clock, ids, wake=nothing, check_space=nothing)
+        self.nodes = Nodes(store, clock)
+        self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)
+        self.secrets = Secrets(store, clock, sealer)
+        self.cloud = Cloud(store, clock, machine, wake=nothing)
+        self._checked_us = 0
+
+    def turn(self) -> Plan | None:
+        """Check the nodes when it is time, and run a cycle. Raises what these raise."""
+        now_us = self.clock.now_us()
+        if now_us - self._checked_us >= HEALTH_EVERY_US:
+            self.health.run()
+            self._checked_us = now_us
+        return self.scheduling.run_cycle()

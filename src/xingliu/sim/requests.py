@@ -1,0 +1,139 @@
+"""People's wishes carried out, and what they asked for remembered, for the oracle."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from xingliu.fleet.model import NodeState
+from xingliu.kernel.ids import JobId, UserId
+from xingliu.sim.estate import TENANTS, draw_queues, has_gpus
+from xingliu.sim.people import Wish
+from xingliu.sim.plane import Plane
+from xingliu.sim.store import MemoryStore
+from xingliu.tenancy.model import Actor
+from xingliu.workloads.model import Job
+
+if TYPE_CHECKING:
+    from xingliu.sim.cloud import SimCloud
+
+BOSS = UserId("admin")
+
+
+class Requests:
+    """
+    Attributes:
+        submitted: jobs that the cloud said it has.
+        asked: what was asked of each job, whether or not it was granted: stop, hold.
+        forgetful: tenants that deleted their secret at some time.
+    """
+
+    def __init__(self, cloud: "SimCloud") -> None:
+        self._cloud = cloud
+        self._dice = cloud.dice.of("queues")
+        self.submitted: set[JobId] = set()
+        self.asked: dict[JobId, set[str]] = defaultdict(set)
+        self.forgetful: set[str] = set()
+
+    def carry_out(self, wish: Wish) -> None:
+        {
+            "submit": self._submit,
+            "stop": self._job_verb,
+            "hold": self._job_verb,
+            "release": self._job_verb,
+            "drain": self._node_verb,
+            "resume": self._node_verb,
+            "apply": self._apply,
+            "forget": self._secret_verb,
+            "remember": self._secret_verb,
+        }[wish.verb](wish)
+
+    def stop(self, job: JobId) -> None:
+        """An operator stops it."""
+        self.asked[job].add("stop")
+        self._cloud.guarded(lambda plane: plane.jobs.stop(self._boss, job))
+
+    @property
+    def _boss(self) -> Actor:
+        return self._cloud.actors[BOSS]
+
+    def _tenant(self, wish: Wish) -> str:
+        return TENANTS[int(wish.chance * len(TENANTS))]
+
+    def _member(self, tenant: str) -> Actor:
+        return self._cloud.actors[UserId(f"{tenant}/mia")]
+
+    def _submit(self, wish: Wish) -> None:
+        actor = self._member(self._tenant(wish))
+        document = wish.document
+        assert document is not None, "submissions carry their job file"
+
+        def submit(plane: Plane) -> None:
+            self.submitted.add(plane.submissions.submit(actor, document).id)
+
+        self._cloud.guarded(submit)
+
+    def _job_verb(self, wish: Wish) -> None:
+        left = self._cloud.jobs_left()
+        if left:
+            job = left[int(wish.chance * len(left))]
+            self.asked[job.id].add(wish.verb)
+            actor = self._cloud.actors[job.user]
+            verbs: dict[str, Callable[[Plane], object]] = {
+                "stop": lambda plane: plane.jobs.stop(actor, job.id),
+                "hold": lambda plane: plane.jobs.hold(actor, job.id),
+                "release": lambda plane: plane.jobs.release(actor, job.id),
+            }
+            self._cloud.guarded(verbs[wish.verb])
+
+    def _node_verb(self, wish: Wish) -> None:
+        with MemoryStore(self._cloud.record).read() as unit:
+            nodes = [node.name for node in unit.nodes.find() if node.state is not NodeState.RETIRED]
+        name = nodes[int(wish.chance * len(nodes))]
+        if wish.verb == "drain":
+            self._cloud.guarded(lambda plane: plane.nodes.drain(self._boss, name, reason="new fan"))
+        else:
+            self._cloud.guarded(lambda plane: plane.nodes.resume(self._boss, name, reason="fan replaced"))
+
+    def _apply(self, _wish: Wish) -> None:
+        """The operator file with other quotas."""
+        queues = draw_queues(self._dice, gpus=has_gpus(self._cloud.estate))
+        estate = self._cloud.estate = {**self._cloud.estate, "queues": queues}
+        self._cloud.guarded(lambda plane: plane.cloud.apply(self._boss, estate, preview=False))
+
+    def _secret_verb(self, wish: Wish) -> None:
+        tenant = self._tenant(wish)
+        actor, project = self._member(tenant), f"{tenant}/lab"
+        if wish.verb == "forget":
+            self.forgetful.add(tenant)
+            self._cloud.guarded(lambda plane: plane.secrets.delete(actor, project, "TOKEN"))
+        else:
+            self._cloud.guarded(lambda plane: plane.secrets.put(actor, project, "TOKEN", "hunter3"))
+
+    def let_go(self) -> None:
+        """Nothing is held any more, every node may be used, and the secrets are there."""
+        for job in self._cloud.jobs_left():
+            self._insist(partial(self._release, job=job))
+        for tenant in TENANTS:
+            self._insist(partial(self._remember, tenant=tenant))
+        for node in self._out():
+            self._insist(partial(self._resume, node=node))
+
+    def _release(self, plane: Plane, job: Job) -> None:
+        plane.jobs.release(self._cloud.actors[job.user], job.id)
+
+    def _remember(self, plane: Plane, tenant: str) -> None:
+        plane.secrets.put(self._member(tenant), f"{tenant}/lab", "TOKEN", "hunter4")
+
+    def _resume(self, plane: Plane, node: str) -> None:
+        plane.nodes.resume(self._boss, node, reason="all is well")
+
+    def _out(self) -> list[str]:
+        states = frozenset({NodeState.DRAINING, NodeState.DRAINED})
+        with MemoryStore(self._cloud.record).read() as unit:
+            return [node.name for node in unit.nodes.find({"state": states})]
+
+    def _insist(self, act: Callable[[Plane], object]) -> None:
+        """Nothing goes wrong any more, but the process may first have to learn that another took over."""
+        done = any(self._cloud.guarded(act) for _ in range(3))
+        assert done, f"refused three times: {act}"
