@@ -1,0 +1,1 @@
+"""HTTP in, one control call, HTTP out; see README.md."""

@@ -1,0 +1,231 @@
+"""What the API says of jobs."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from xingliu.control.jobs import Why
+from xingliu.control.submissions import JobPlan
+from xingliu.fleet.quote import Quote
+from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
+from xingliu.workloads.spec import job_document
+
+
+class GpuOut(BaseModel):
+    count: int
+    model: str | None
+
+
+class RequestOut(BaseModel):
+    """What one replica asks of its node."""
+
+    cpu_milli: int
+    memory_bytes: int
+    gpu: GpuOut | None
+
+
+class WaitOut(BaseModel):
+    reason: str
+    sentence: str
+    numbers: dict[str, Any]
+    cycle: int
+
+
+class JobOut(BaseModel):
+    """A job. Instants and spans in microseconds; `spec` is the file as it was accepted."""
+
+    id: str
+    name: str
+    tenant: str
+    project: str
+    user: str
+    queue: str
+    state: str
+    stop_why: str | None
+    held: bool
+    priority: str
+    nodes: int
+    attempt: int
+    submitted_us: int
+    started_us: int | None
+    finished_us: int | None
+    running_us: int
+    restarts: dict[str, int]
+    exit_code: int | None
+    signal: int | None
+    message: str
+    wait: WaitOut | None
+    resources: RequestOut
+    time_limit_us: int | None
+    spec: dict[str, Any]
+
+
+class AheadOut(BaseModel):
+    """A job of yours that goes first."""
+
+    job: str
+    name: str
+    priority: str
+
+
+class WhyOut(BaseModel):
+    """`reason` is null for a job that does not wait, or that no cycle has looked at yet."""
+
+    job: str
+    state: str
+    reason: str | None
+    sentence: str
+    numbers: dict[str, Any]
+    ahead: list[AheadOut]
+    expected_start_us: int | None
+    expected_basis: str
+    cycle: int | None
+
+
+class AttemptOut(BaseModel):
+    """One try at one rank, and the lease it held."""
+
+    number: int
+    rank: int
+    node: str
+    gpus: list[int]
+    opened_us: int
+    started_us: int | None
+    ended_us: int | None
+    released_us: int | None
+    outcome: str | None
+    exit_code: int | None
+    signal: int | None
+    message: str
+    fault: str | None
+    cpu_us: int | None
+    memory_peak_bytes: int | None
+
+
+class ListPriceOut(BaseModel):
+    """Minor units of `currency`; `total_minor` is up to the time limit, null without one. `units_milli` of `unit` are held."""
+
+    per_hour_minor: int
+    total_minor: int | None
+    currency: str
+    unit: str
+    units_milli: int
+
+
+class SeatOut(BaseModel):
+    rank: int
+    node: str
+    gpus: list[int]
+
+
+class PlanOut(BaseModel):
+    """What would happen to a job file: `verdict` is now, later or never."""
+
+    verdict: str
+    reason: str | None
+    sentence: str
+    numbers: dict[str, Any]
+    expected_start_us: int | None
+    expected_basis: str
+    list_price: ListPriceOut | None
+    seats: list[SeatOut]
+    spec: dict[str, Any]
+
+
+def job_out(job: Job) -> JobOut:
+    spec = job.spec
+    return JobOut.model_construct(
+        id=job.id,
+        name=spec.name,
+        tenant=job.tenant,
+        project=job.project,
+        user=job.user,
+        queue=job.queue,
+        state=job.state.value,
+        stop_why=job.stop_why.value if job.stop_why else None,
+        held=job.held,
+        priority=spec.priority.value,
+        nodes=spec.nodes,
+        attempt=job.attempt,
+        submitted_us=job.submitted_us,
+        started_us=job.started_us,
+        finished_us=job.finished_us,
+        running_us=job.running_us,
+        restarts=dict(job.restarts),
+        exit_code=job.exit_code,
+        signal=job.signal,
+        message=job.message,
+        wait=_wait(job.wait) if job.wait is not None else None,
+        resources=_request(spec.resources),
+        time_limit_us=spec.time_limit_us,
+        spec=dict(job.spec_document),
+    )
+
+
+def why_out(why: Why) -> WhyOut:
+    wait, expectation = why.wait, why.expectation
+    return WhyOut(
+        job=why.job.id,
+        state=why.job.state.value,
+        reason=wait.reason.value if wait else None,
+        sentence=wait.sentence if wait else "",
+        numbers=dict(wait.numbers) if wait else {},
+        ahead=[AheadOut(job=job.id, name=job.name, priority=job.spec.priority.value) for job in why.ahead],
+        expected_start_us=expectation.start_us if expectation else None,
+        expected_basis=expectation.basis if expectation else "",
+        cycle=wait.cycle if wait else None,
+    )
+
+
+def plan_out(plan: JobPlan) -> PlanOut:
+    wait, expectation = plan.what_if.wait, plan.what_if.expectation
+    return PlanOut(
+        verdict=plan.what_if.verdict.value,
+        reason=wait.reason.value if wait else None,
+        sentence=wait.sentence if wait else "",
+        numbers=dict(wait.numbers) if wait else {},
+        expected_start_us=expectation.start_us,
+        expected_basis=expectation.basis,
+        list_price=_price(plan.quote) if plan.quote else None,
+        seats=[SeatOut(rank=seat.rank, node=seat.node, gpus=list(seat.gpus)) for seat in plan.what_if.seats],
+        spec=job_document(plan.spec),
+    )
+
+
+def attempt_out(attempt: Attempt, lease: Lease) -> AttemptOut:
+    return AttemptOut(
+        number=attempt.number,
+        rank=attempt.rank,
+        node=lease.node,
+        gpus=list(lease.gpus),
+        opened_us=lease.opened_us,
+        started_us=lease.started_us,
+        ended_us=lease.ended_us,
+        released_us=lease.released_us,
+        outcome=attempt.outcome.value if attempt.outcome else None,
+        exit_code=attempt.exit_code,
+        signal=attempt.signal,
+        message=attempt.message,
+        fault=lease.fault.value if lease.fault else None,
+        cpu_us=attempt.cpu_us,
+        memory_peak_bytes=attempt.memory_peak_bytes,
+    )
+
+
+def _wait(wait: Wait) -> WaitOut:
+    return WaitOut.model_construct(reason=wait.reason.value, sentence=wait.sentence, numbers=dict(wait.numbers), cycle=wait.cycle)
+
+
+def _request(asked: ResourceRequest) -> RequestOut:
+    gpu = GpuOut(count=asked.gpu.count, model=asked.gpu.model) if asked.gpu else None
+    return RequestOut(cpu_milli=asked.cpu_milli, memory_bytes=asked.memory_bytes, gpu=gpu)
+
+
+def _price(quote: Quote) -> ListPriceOut:
+    return ListPriceOut(
+        per_hour_minor=quote.per_hour_minor,
+        total_minor=quote.total_minor,
+        currency=quote.currency,
+        unit=quote.unit,
+        units_milli=quote.units_milli,
+    )
