@@ -1,0 +1,11 @@
+"""The chapters of the demo, in the order in which they are told. A new one is a module here with `tell`, and a line below."""
+
+from collections.abc import Callable, Mapping
+
+from demo.chapters import accounts, gang
+from demo.stage import Stage
+
+CHAPTERS: Mapping[str, Callable[[Stage], None]] = {
+    "gang": gang.tell,
+    "accounts": accounts.tell,
+}
