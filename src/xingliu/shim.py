@@ -28,38 +28,30 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from typing import NamedTuple, NoReturn
 
 RENEW_MS = 700
 STOPPING_MS = 20
 READ_BYTES = 2**20
-HELD_BYTES_MAX = 2**16
+HELD_BYTES_MAX = 2**18
+SEARCH_BYTES = 8
 FIRST_SPARE_FD = 64
 
 
-def now_us() -> int:
-    """This instant, microseconds UTC."""
-    return time.time_ns() // 1000
-
-
 def put_whole(name: str, text: str, *, durable: bool = False) -> None:
-    """Replace file `name` in the current folder at once."""
+    """Replace file `name` in the current folder at once; `text` is ASCII."""
     fd = os.open(f"{name}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(fd, text.encode())
+        if os.write(fd, text.encode()) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if durable:
             os.fsync(fd)
     finally:
         os.close(fd)
     os.rename(f"{name}.new", name)
-
-
-def flush_folder(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    for folder in (".", "..") if durable else ():
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(fd)
-    finally:
         os.close(fd)
 
 
@@ -111,11 +103,8 @@ class Log:
         self._segments_max = segments_max
         self._starts: list[int] = []
         self._fd = -1
-        self._room = 0
-        self._offset = 0
-        self._held = b""
-        self._lost_bytes = 0
-        self.tail = b""
+        self._room = self._offset = self._lost_bytes = 0
+        self._held = self.tail = b""
 
     def feed(self, data: bytes, *, last: bool = False) -> None:
         """Take more output. What may be the start of a secret is held back until it is known, or until `last`."""
@@ -127,7 +116,7 @@ class Log:
 
     def _mask(self, data: bytes, *, last: bool) -> tuple[bytes, bytes]:
         """(what may be shown, what is held): secrets may overlap each other and the ends of reads."""
-        hidden = _merged(span for secret in self._secrets for span in _spans(data, secret))
+        hidden = _hidden(data, self._secrets)
         held_from = len(data) if last else min(len(data) - _overlap(data, secret) for secret in self._secrets)
         for start, end in reversed(hidden):
             if start < held_from < end:
@@ -180,14 +169,14 @@ class Log:
         return lines[-1].strip()[:300] if lines else ""
 
 
-def _spans(data: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
-    at = data.find(secret)
-    while at >= 0:
-        yield at, at + len(secret)
-        at = data.find(secret, at + 1)
-
-
-def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
+def _hidden(data: bytes, secrets: list[bytes]) -> list[tuple[int, int]]:
+    """Where in `data` any of the secrets is, as spans that do not overlap, in order."""
+    spans = []
+    for secret in secrets:
+        at = data.find(secret)
+        while at >= 0:
+            spans.append((at, at + len(secret)))
+            at = data.find(secret, at + 1)
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start < merged[-1][1]:
@@ -199,10 +188,14 @@ def _merged(spans: Iterator[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _overlap(data: bytes, secret: bytes) -> int:
     """The length of the longest end of `data` that is a beginning of `secret`, but not all of it."""
-    for length in range(min(len(secret) - 1, len(data)), 0, -1):
-        if data.endswith(secret[:length]):
-            return length
-    return 0
+    head = secret[:SEARCH_BYTES]
+    at = data.find(head, max(len(data) - len(secret) + 1, 0))
+    while at >= 0:
+        if secret.startswith(data[at:]):
+            return len(data) - at
+        at = data.find(head, at + 1)
+    longest = min(len(head), len(secret) - 1, len(data))
+    return next((length for length in range(longest, 0, -1) if data.endswith(head[:length])), 0)
 
 
 class Cgroups:
@@ -226,21 +219,14 @@ class Cgroups:
     def processes(self) -> set[int]:
         return {int(pid) for path in self.paths for pid in _read_file(f"{path}/cgroup.procs").split()}
 
-    def remove(self) -> bool:
-        """Whether they are gone; one with a process in it cannot be removed, so this proves them empty."""
-        for path in list(self.paths):
-            try:
+    def remove(self) -> None:
+        for path in self.paths:
+            with contextlib.suppress(OSError):
                 os.rmdir(path)
-            except FileNotFoundError:
-                pass
-            except OSError:
-                continue
-            self.paths.remove(path)
-        return not self.paths
 
     def cpu_us(self) -> int | None:
         for path in self.paths:
-            if nanoseconds := _read_file(f"{path}/cpuacct.usage").strip():
+            if nanoseconds := _read_file(f"{path}/cpuacct.usage"):
                 return int(nanoseconds) // 1000
             if (microseconds := self._count(f"{path}/cpu.stat", "usage_usec")) is not None:
                 return microseconds
@@ -248,9 +234,8 @@ class Cgroups:
 
     def memory_peak_bytes(self) -> int | None:
         for path in self.paths:
-            for name in ("memory.max_usage_in_bytes", "memory.peak"):
-                if text := _read_file(f"{path}/{name}").strip():
-                    return int(text)
+            if text := _read_file(f"{path}/memory.max_usage_in_bytes") or _read_file(f"{path}/memory.peak"):
+                return int(text)
         return None
 
     def memory_kills(self) -> int:
@@ -268,18 +253,15 @@ class Cgroups:
 
 def _read_file(path: str) -> str:
     try:
-        with open(path) as file:
+        with open(path, errors="replace") as file:
             return file.read()
     except OSError:
         return ""
 
 
 def _write_file(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
+    with open(path, "w") as file:
+        file.write(text)
 
 
 class Process(NamedTuple):
@@ -301,16 +283,8 @@ def look_at(pids: set[int], number: int) -> dict[int, Process]:
 
 def marked(marker: str) -> set[int]:
     """Every process whose environment has the marker."""
-    needle, found = marker.encode(), set()
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                with open(f"/proc/{name}/environ", "rb") as file:
-                    if needle in file.read().split(b"\0"):
-                        found.add(int(name))
-            except OSError:
-                continue
-    return found
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return {pid for pid in pids if marker in _read_file(f"/proc/{pid}/environ").split("\0")}
 
 
 def send(pid: int, number: int) -> None:
@@ -352,10 +326,8 @@ class Shim:
         self.unsaved = False
         self.log = Log(order.secrets, order.segment_bytes, order.segments_max)
         self.cgroups = Cgroups(order.cgroups)
-        self.lock = -1
-        self.last_us = 0
-        self.main = 0
-        self.main_fd = self.inside_fd = self.output = self.ready = self.prelude_fd = -1
+        self.last_us = self.main = 0
+        self.lock = self.main_fd = self.inside_fd = self.output = self.ready = self.prelude_fd = -1
         self.inside: int | None = None
         self.stopping: Stopping | None = None
         self.poll = select.poll()
@@ -375,13 +347,11 @@ class Shim:
         self.renew()
         self.record["phase"] = "starting"
         put_whole("record.json", json.dumps(self.record), durable=True)
-        flush_folder(".")
-        flush_folder("..")
         return ""
 
     def now_us(self) -> int:
         """This instant; never before one that was given earlier."""
-        self.last_us = max(self.last_us, now_us())
+        self.last_us = max(self.last_us, time.time_ns() // 1000)
         return self.last_us
 
     def renew(self) -> None:
@@ -476,6 +446,7 @@ class Shim:
                 os.dup2(fd, target)
             os.chdir(self.order.cwd)
             os.umask(0o022)
+            os.setsid()
             for number in (signal.SIGPIPE, signal.SIGUSR1, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             if os.getppid() == shim:
@@ -491,37 +462,29 @@ class Shim:
                 if fd == self.output:
                     self.drain()
                 elif fd == self.ready:
-                    self.begin()
+                    self.poll.unregister(fd)
+                    if self.begin():
+                        self.save()
                 elif fd == wake:
                     os.read(wake, 4096)
                 elif fd == self.main_fd:
                     return
             self.tick()
 
-    def begin(self) -> None:
-        """The sandbox stands and its shell is about to run the script, or never will."""
-        self.poll.unregister(self.ready)
-        if self.ready_to_run():
-            self.save()
-
-    def ready_to_run(self) -> bool:
+    def begin(self) -> bool:
+        """Whether the sandbox stands and its shell runs the script; if so, note it."""
         try:
-            ready = bool(os.read(self.ready, 1))
+            if not os.read(self.ready, 1):
+                return False
         except BlockingIOError:
             return False
-        if ready:
-            self.inside = self.find_inside()
-            if self.inside is not None:
-                self.inside_fd = os.pidfd_open(self.inside)
-            self.record.update(
-                phase="running", started_us=self.now_us(), main=self.main, inside=self.inside, prelude_fd=self.prelude_fd
-            )
-        return ready
-
-    def find_inside(self) -> int | None:
-        """The first process of the sandbox's own PID namespace, None where it has none."""
         children = _read_file(f"/proc/{self.main}/task/{self.main}/children").split()
-        return int(children[0]) if children and self.order.pid_namespace else None
+        if children and self.order.pid_namespace:
+            self.inside = int(children[0])
+            with contextlib.suppress(ProcessLookupError):
+                self.inside_fd = os.pidfd_open(self.inside)
+        self.record.update(phase="running", started_us=self.now_us(), inside=self.inside, prelude_fd=self.prelude_fd)
+        return True
 
     def drain(self) -> bool:
         """Take what is in the pipe, one read of it; whether there was anything."""
@@ -583,10 +546,9 @@ class Shim:
         self.save(**ended, empty_us=self.now_us())
 
     def how_it_ended(self, code: int, used: resource.struct_rusage) -> dict[str, object]:
-        if not self.record.get("started_us"):
-            self.ready_to_run()
-        if not self.record.get("started_us"):
-            return {"phase": "launch-failed", "message": f"It could not be set up: {self.log.last_line()}"}
+        if not self.record.get("started_us") and not self.begin():
+            said = "It was stopped before it started." if self.stopping else f"It could not be set up: {self.log.last_line()}"
+            return {"phase": "launch-failed", "message": said}
         number = -code if code < 0 else code - 128 if 128 < code <= 192 else None
         cpu_us, memory_bytes = self.cgroups.cpu_us(), self.cgroups.memory_peak_bytes()
         return {
@@ -601,8 +563,8 @@ class Shim:
     def explanation(self, code: int, number: int | None) -> str:
         limit = f"its memory limit of {self.order.memory_bytes / 1e9:.3g} GB"
         if kills := self.cgroups.memory_kills():
-            many = f"{kills} of its processes were killed: they went over {limit}."
-            return f"Killed: it went over {limit}." if number == signal.SIGKILL else many
+            killed = number == signal.SIGKILL and self.stopping is None
+            return f"Killed: it went over {limit}." if killed else f"{kills} of its processes were killed for going over {limit}."
         last = self.log.last_line()
         if code in (126, 127):
             return f"{'Cannot be run' if code == 126 else 'Command not found'}: {last}"
@@ -610,7 +572,7 @@ class Shim:
 
     def is_empty(self, patience_us: int) -> bool:
         """Kill what is left; whether within that time nothing was."""
-        until = now_us() + patience_us
+        until = self.now_us() + patience_us
         if self.inside_fd >= 0:
             inside = select.poll()
             inside.register(self.inside_fd, select.POLLIN)
@@ -619,7 +581,7 @@ class Shim:
             for pid in left:
                 send(pid, signal.SIGKILL)
             self.drain()
-            if now_us() >= until:
+            if self.now_us() >= until:
                 return False
             time.sleep(0.001)
         return True

@@ -140,6 +140,7 @@ class LocalLauncher:
 
     def close(self) -> None:
         self._wakes.clear()
+        self._spawning.end()
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hand:
             hand.sendto(b"", self._bell.getsockname())
 

@@ -28,7 +28,7 @@ class Remains:
     folder: Path
     marker: str
     record: ReplicaRecord | None = None
-    inode: int = 0
+    version: tuple[int, int, int] = (0, 0, 0)
     ordered: Stop | None = None
 
     def look(self, now_us: int) -> ReplicaRecord | None:
@@ -36,17 +36,19 @@ class Remains:
         if self.record is not None and is_over(self.record):
             return self.record
         held = is_held(self.folder / "lock")  # before the record is read: a shim writes its last record while it holds the lock
-        self._read()
+        self._read(anyway=not held)
         if self.record is not None and not held and not is_over(self.record):
             self._bury(now_us)
         return self.record
 
-    def _read(self) -> None:
+    def _read(self, *, anyway: bool) -> None:
+        """Read the record if it looks changed; numbers of files are used again, so the last look is always a real one."""
         path = self.folder / "record.json"
         try:
-            inode = path.stat().st_ino
-            if inode != self.inode:
-                self.record, self.inode = read_record(self.lease, path), inode
+            found = path.stat()
+            version = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if anyway or version != self.version:
+                self.record, self.version = read_record(self.lease, path), version
         except FileNotFoundError:
             self.record = None
 
@@ -64,7 +66,7 @@ class Remains:
         if not left and remove_cgroups(facts["cgroups"]):
             facts["empty_us"] = max(now_us, ended)
         write_record(self.folder, facts)
-        self._read()
+        self._read(anyway=True)
 
     def order_stop(self, stop: Stop) -> None:
         """Tell the shim, once for each different order; it also finds the order by itself within a second."""

@@ -36,20 +36,20 @@ class Spawning:
         """Have a spawner of this version listen. Raises LauncherUnavailable."""
         lock = self._places.run / "spawner.lock"
         if is_held(lock):
-            running = _read(lock)
-            if running.get("version") == self._version:
+            if _read(lock).get("version") == self._version:
                 return
-            self._retire(int(str(running.get("pid", 0))), lock)
+            self.end()
         self._start()
 
-    def _retire(self, pid: int, lock: Path) -> None:
-        """End a spawner of another version; the shims it made go on."""
+    def end(self) -> None:
+        """End the spawner; the shims it made go on."""
+        lock = self._places.run / "spawner.lock"
         try:
-            handle = os.pidfd_open(pid)
+            handle = os.pidfd_open(int(str(_read(lock).get("pid", 0))))
         except (OSError, ValueError):
             return
         try:
-            if is_held(lock):
+            if is_held(lock):  # asked after the handle was taken: so the process it means is the one that holds the lock
                 signal.pidfd_send_signal(handle, signal.SIGTERM)
                 select.select([handle], [], [], _ANSWER_TIMEOUT_S)
         except ProcessLookupError:
