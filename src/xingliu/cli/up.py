@@ -35,6 +35,7 @@ store_option = click.option(
 @click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any that is free.")
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate chain, PEM.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its private key, PEM.")
+@click.option("--sandbox/--no-sandbox", default=True, help="--no-sandbox: jobs are plain processes of yours, for one tenant only.")
 @json_option
 @click.pass_obj
 def up(
@@ -47,6 +48,7 @@ def up(
     port: int,
     tls_cert: Path | None,
     tls_key: Path | None,
+    sandbox: bool,
 ) -> int:
     """Start the cloud on this machine, or take over one that runs.
 
@@ -57,7 +59,7 @@ def up(
     xl up --port 0 --home ./cloud
     xl up --store postgresql://user@localhost/xingliu
     """
-    settings = UpSettings(_home(home), host, port, store, tls_cert, tls_key)
+    settings = UpSettings(_home(home), host, port, store, tls_cert, tls_key, sandbox=sandbox)
 
     def tell(ready: Up) -> None:
         if session.json:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from xingliu import __version__
 from xingliu.adapters.host import SystemClock, SystemIds
+from xingliu.adapters.local.isolation import no_isolation
 from xingliu.adapters.local.parts import open_local
 from xingliu.adapters.postman import WebhookPostman
 from xingliu.adapters.sealer import FileSealer
@@ -60,7 +61,7 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
     Raises StoreInUse, StoreTooNew, StoreUnavailable, BadKeyFile.
     """
     clock, ids = SystemClock(), SystemIds()
-    local = open_local(settings.home, clock)
+    local = open_local(settings.home, clock, isolation=None if settings.sandbox else no_isolation())
     held = hold(settings.url_of_store)
     store = open_store(settings.url_of_store)
     store.seize(f"process {os.getpid()} on {settings.home}")

@@ -104,6 +104,7 @@ def _settings(options: dict[str, object]) -> UpSettings:
         store_url=str(store_url) if store_url else None,
         tls_cert=Path(str(cert)) if cert else None,
         tls_key=Path(str(key)) if key else None,
+        sandbox=bool(options["sandbox"]),
     )
 
 

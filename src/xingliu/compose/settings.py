@@ -22,7 +22,11 @@ class TlsRequired(XingliuError):
 
 @dataclass(frozen=True, slots=True)
 class UpSettings:
-    """One embedded cloud. `store_url` None means SQLite in the home; `port` 0 means any free one."""
+    """One embedded cloud.
+
+    `store_url` None means SQLite in the home; `port` 0 means any free one; without `sandbox` jobs are plain processes of
+    this user, for a single tenant who trusts them.
+    """
 
     home: Path
     host: str = "127.0.0.1"
@@ -30,6 +34,7 @@ class UpSettings:
     store_url: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    sandbox: bool = True
 
     def __post_init__(self) -> None:
         if self.host not in LOOPBACK and not (self.tls_cert and self.tls_key):

@@ -243,6 +243,7 @@ class Supervisor:
             "store_url": settings.store_url,
             "tls_cert": str(settings.tls_cert) if settings.tls_cert else None,
             "tls_key": str(settings.tls_key) if settings.tls_key else None,
+            "sandbox": settings.sandbox,
             "url": self._url,
             "listener": self._listener.fileno(),
             "tell": tell,

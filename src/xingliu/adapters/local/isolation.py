@@ -77,6 +77,11 @@ def detect_isolation(places: Places) -> Isolation:
     return Isolation(Walls.SESSION, cgroups, shell=shell)
 
 
+def no_isolation() -> Isolation:
+    """Less than there may be: plain processes of this user, without limits."""
+    return Isolation(Walls.SESSION, CgroupTree(), shell=shutil.which("bash") or "/bin/sh")
+
+
 def _probe(bwrap: str) -> list[str]:
     spaces = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
     return [bwrap, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", *spaces, "--"]

@@ -1,0 +1,1 @@
+"""The systems we are measured beside, started and stopped by the benches themselves."""
