@@ -38,7 +38,7 @@ def node(name: str, cores: int = 4, gb: int = 16, gpus: int = 0, state: str = "r
     return NodeView(NodeName(name), PoolName(of), of, model, NodeState(state), capacity, capacity, tuple(range(gpus)))
 
 
-def queue(name: str, held: bool = False, **quota: int) -> QueueView:
+def queue(name: str, *, held: bool = False, **quota: int) -> QueueView:
     """`queue("acme", cpu_cpu=8, gpu_h100=4)`; without amounts there is no bound."""
     amounts = {kind.replace("_", ".", 1): amount * 1000 for kind, amount in quota.items()}
     return QueueView(QueueName(name), Resources(amounts) if quota else None, Resources(), held)
@@ -126,7 +126,7 @@ def _told(decision: Place | StayPending) -> str:
 
 STATES = st.sampled_from(["ready"] * 5 + ["joining", "draining", "drained", "unhealthy", "down", "retired"])
 QUOTAS = st.none() | st.fixed_dictionaries(
-    {"cpu_cpu": st.integers(0, 12), "gpu_h100": st.integers(0, 8), "gpu_a100": st.integers(0, 8)}
+    {"cpu_cpu": st.integers(0, 20), "gpu_h100": st.integers(0, 12), "gpu_a100": st.integers(0, 12)}
 )
 
 
@@ -137,19 +137,22 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     nodes = []
     for number in range(count):
         flavor = draw(st.sampled_from(["cpu", "h100", "a100"]))
-        gpus = 0 if flavor == "cpu" else draw(st.integers(1, 4))
-        nodes.append(node(f"n{number}", draw(st.integers(1, 6)), draw(st.integers(1, 12)), gpus, draw(STATES), flavor))
+        gpus = 0 if flavor == "cpu" else draw(st.integers(1, 8))
+        of = node(f"n{number}", draw(st.integers(1, 12)), draw(st.integers(1, 16)), gpus, draw(STATES), flavor)
+        nodes.append(replace(of, free_gpus=tuple(draw(st.permutations(of.free_gpus)))))
     names = ["acme", "beta"]
-    queues = [queue(name, draw(st.integers(0, 9)) == 0, **(draw(QUOTAS) or {})) for name in names]
+    queues = [queue(name, held=draw(st.integers(0, 19)) == 0, **(draw(QUOTAS) or {})) for name in names]
     runs = []
     for of in nodes:
-        if of.state is not NodeState.RETIRED and draw(st.booleans()):
+        if of.state is not NodeState.RETIRED and draw(st.integers(0, 2)) == 0:
             cores = draw(st.integers(0, of.capacity[CPU] // 1000))
             gpus = draw(st.integers(0, len(of.free_gpus)))
             gb = draw(st.integers(0, of.capacity[MEMORY] // GB))
             left = draw(st.none() | st.integers(-2, 30))
             runs.append(running(f"r-{of.name}", [of], cores, gb, gpus, draw(st.sampled_from(names)), left))
-    return cloud(*nodes, pending=draw(st.lists(jobs(names), max_size=8, unique_by=lambda of: of.id)), running=runs, queues=queues)
+    return cloud(
+        *nodes, pending=draw(st.lists(jobs(names), max_size=12, unique_by=lambda of: of.id)), running=runs, queues=queues
+    )
 
 
 @st.composite
@@ -158,13 +161,13 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
     return job(
         f"j{draw(st.integers(0, 99)):02d}",
         nodes=draw(st.integers(1, 3)),
-        cores=draw(st.integers(1, 5)),
-        gb=draw(st.integers(1, 6)),
+        cores=draw(st.sampled_from([1, 1, 1, 2, 3, 5])),
+        gb=draw(st.sampled_from([1, 1, 1, 2, 4, 7])),
         gpus=gpus,
         model=draw(st.sampled_from([None, "H100", "a100"])) if gpus else None,
-        queue=draw(st.sampled_from([*queues, *queues, "nowhere"])),
+        queue=draw(st.sampled_from([*queues, "free", "free"])),
         priority=draw(st.sampled_from([of.value for of in Priority])),
         at=draw(st.integers(0, 3)),
-        held=draw(st.integers(0, 9)) == 0,
+        held=draw(st.integers(0, 19)) == 0,
         minutes=draw(st.none() | st.integers(1, 20)),
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.money import read_price
 from xingliu.kernel.resources import Resources
-from xingliu.metering.conservation import HOUR_US, Conservation, conservation
+from xingliu.metering.conservation import HOUR_US, Conservation, PoolBalance, conservation
 from xingliu.metering.model import DeviceClass, HeldInterval, LeasedAs, LostTo, NodeSpan
 from xingliu.metering.parts import leased, parts
 from xingliu.metering.usage import By, Unit, list_price_minor, usage
@@ -291,7 +291,15 @@ def test_any_true_history_adds_up_to_the_microsecond(
         assert pool.classes[DeviceClass.LEASED] == sum(pool.leased_as.values()) == _leased(leases, window, pool.pool, kind)
         hours = [hour for hour in report.hours if hour.pool == pool.pool]
         assert sum(hour.capacity for hour in hours) == pool.capacity
-        assert all(0 < hour.interval.length_us <= HOUR_US and sum(hour.classes.values()) == hour.capacity for hour in hours)
+        assert all(_alone(spans, leases, hour) == (hour.capacity, hour.classes, hour.leased_as) for hour in hours)
+
+
+def _alone(spans: list[NodeSpan], leases: list[HeldInterval], hour: PoolBalance) -> tuple[object, ...]:
+    """What a report about nothing but this hour says."""
+    assert 0 < hour.interval.length_us <= HOUR_US
+    pools = conservation(spans, leases, hour.interval, KINDS, witnessed=leases).pools
+    of = next(balance for balance in pools if balance.pool == hour.pool)
+    return of.capacity, of.classes, of.leased_as
 
 
 def _leased(leases: list[HeldInterval], window: Interval, pool: str, kind: str) -> int:

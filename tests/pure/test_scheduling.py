@@ -1,5 +1,7 @@
 """Who starts where, and why the others wait: examples in words. What holds for any cloud: test_scheduling_laws.py."""
 
+from dataclasses import replace
+
 import pytest
 from tests.pure.clouds import cloud, job, node, queue, running, told
 
@@ -36,6 +38,10 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         ["j waits: WaitingForCapacity"],
     ),
     "without GPUs a job avoids nodes that have some": (cloud(G1, node("n9", cores=64), pending=[job("j")]), ["j on n9"]),
+    "even where it would fit more tightly": (
+        cloud(G1, node("n9", cores=64), pending=[job("j")], running=[running("r", [G1], cores=14, gpus=4)]),
+        ["j on n9"],
+    ),
     "but takes one when there is no other": (cloud(G1, pending=[job("j")]), ["j on g1"]),
     "and then one whose GPUs are in use": (
         cloud(G1, G2, pending=[job("j")], running=[running("r", [G2], gpus=4)]),
@@ -44,6 +50,18 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
     "the lowest free GPUs are taken": (
         cloud(G1, pending=[job("j", gpus=2)], running=[running("r", [G1], gpus=1)]),
         ["j on g1:1,2"],
+    ),
+    "whatever order they are listed in": (
+        cloud(replace(G1, free_gpus=(3, 0, 2)), pending=[job("j", gpus=2)]),
+        ["j on g1:0,2"],
+    ),
+    "two jobs on one node get different GPUs": (
+        cloud(G1, pending=[job("a", gpus=2), job("b", gpus=2), job("c", gpus=1)]),
+        ["a on g1:0,1", "b on g1:2,3", "c waits: WaitingForCapacity"],
+    ),
+    "one that only used cores in between changes no GPU": (
+        cloud(G1, pending=[job("a", gpus=4), job("b"), job("c", gpus=1)]),
+        ["a on g1:0,1,2,3", "b on g1", "c waits: WaitingForCapacity"],
     ),
     "GPUs are packed": (
         cloud(G1, G2, pending=[job("j", gpus=1)], running=[running("r", [G2], gpus=2)]),
@@ -68,6 +86,10 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
     "at one instant the id decides": (
         cloud(N1, pending=[job("b", cores=4), job("a", cores=4)]),
         ["a on n1", "b waits: WaitingForCapacity"],
+    ),
+    "where a large gang fails, a smaller one of the same shape starts": (
+        cloud(N1, N2, node("n3"), pending=[job("a", nodes=3, cores=4), job("b", nodes=2, cores=4)], running=[running("r", [N1])]),
+        ["a waits: WaitingForCapacity", "b on n2 n3"],
     ),
     "a small job passes a big one that waits": (
         cloud(
@@ -181,6 +203,10 @@ SENTENCES: dict[str, tuple[Snapshot, str]] = {
         cloud(G1, pending=[job("j", gpus=3)], queues=[queue("q", gpu_h100=2)]),
         "It asks for 3 GPUs of flavor h100; queue q may never hold more than 2.",
     ),
+    "above the quota, where a flavor without GPUs would do": (
+        cloud(node("a1", gpus=1, flavor="a100"), N1, pending=[job("j", cores=3)], queues=[queue("q", cpu_cpu=2, cpu_a100=1)]),
+        "It asks for 3 cores of flavor cpu; queue q may never hold more than 2.",
+    ),
     "quota in use": (
         cloud(N1, pending=[job("j", cores=2)], running=[running("r", [N1], cores=2)], queues=[queue("q", cpu_cpu=3)]),
         "It asks for 2 cores of flavor cpu; queue q holds 2 of the 3 in its quota.",
@@ -194,7 +220,10 @@ SENTENCES: dict[str, tuple[Snapshot, str]] = {
         "It asks for 4 cores and 1 GB; 1 job of higher priority took the room it would have started in.",
     ),
     "held": (cloud(N1, pending=[job("j", held=True)]), "It is held until it is released."),
-    "its queue held": (cloud(N1, pending=[job("j")], queues=[queue("q", True)]), "Its queue q is held until it is released."),
+    "its queue held": (
+        cloud(N1, pending=[job("j")], queues=[queue("q", held=True)]),
+        "Its queue q is held until it is released.",
+    ),
 }
 
 
