@@ -20,17 +20,18 @@ KINDS = [
     "sqlite",
     pytest.param("postgres", marks=pytest.mark.engine),
 ]
+"""For a fixture `place`, parametrized: every test runs over each."""
 
 
 @dataclass
 class Place:
     """Where a store is kept. `open_handle` gives a new handle on it, as a restarted or second control plane would have.
 
-    `wipe` makes it as if new, for the next example of a property.
+    `fresh` gives a store that is as if new and in control, quickly: for every next example of a property.
     """
 
     open_handle: Callable[[], Store]
-    wipe: Callable[[], None]
+    fresh: Callable[[], Store]
 
     @contextmanager
     def in_control(self, owner: str = "first") -> Iterator[Store]:
@@ -42,26 +43,42 @@ class Place:
             store.close()
 
 
+@contextmanager
+def place_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
+    if kind == "memory":
+        yield memory_place()
+    elif kind == "sqlite":
+        with sql_place(f"sqlite:///{folder / 'store.db'}") as place:
+            yield place
+    else:
+        with sql_place(fresh_database(request.getfixturevalue("postgres_url"))) as place:
+            yield place
+
+
 def memory_place() -> Place:
-    records = [Record()]
-    return Place(lambda: MemoryStore(records[-1]), lambda: records.append(Record()))
+    record = Record()
+
+    def fresh() -> Store:
+        store = MemoryStore()
+        store.seize("fresh")
+        return store
+
+    return Place(lambda: MemoryStore(record), fresh)
 
 
-def sql_place(url: str) -> Place:
-    def wipe() -> None:
-        engine = writer(read_url(url))
+@contextmanager
+def sql_place(url: str) -> Iterator[Place]:
+    store = open_store(url)
+    engine = writer(read_url(url))
+
+    def fresh() -> Store:
         with engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
             connection.execute(insert(world), {"id": 1, "version": 0, "epoch": 0, "owner": ""})
-        engine.dispose()
+        store.seize("fresh")
+        return store
 
-    return Place(lambda: open_store(url), wipe)
-
-
-def make_place(request: pytest.FixtureRequest, kind: str, folder: Path) -> Place:
-    if kind == "memory":
-        return memory_place()
-    if kind == "sqlite":
-        return sql_place(f"sqlite:///{folder / 'store.db'}")
-    return sql_place(fresh_database(request.getfixturevalue("postgres_url")))
+    yield Place(lambda: open_store(url), fresh)
+    engine.dispose()
+    store.close()

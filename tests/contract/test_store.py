@@ -8,7 +8,7 @@ from threading import Barrier, Event
 
 import pytest
 from tests import samples
-from tests.contract.stores import KINDS, Place, make_place
+from tests.contract.stores import KINDS, Place, place_of
 from tests.samples import ATTEMPT, JOB, LEASE, NODES, PROJECT, TENANT, another_attempt, lease_of, put_all
 
 from xingliu.control.errors import BrokenRule, NotInControl
@@ -22,8 +22,9 @@ from xingliu.workloads.model import JobState, StopWhy
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return make_place(request, request.param, tmp_path)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with place_of(request.param, request, tmp_path) as place:
+        yield place
 
 
 @pytest.fixture
