@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from xingliu import __version__
+from xingliu.adapters.blobs import FileBlobs
 from xingliu.adapters.host import SystemClock, SystemIds
 from xingliu.adapters.local.isolation import no_isolation
 from xingliu.adapters.local.parts import open_local
@@ -62,6 +63,7 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
     """
     clock, ids = SystemClock(), SystemIds()
     local = open_local(settings.home, clock, isolation=None if settings.sandbox else no_isolation())
+    blobs = FileBlobs(settings.home / "blobs")
     held = hold(settings.url_of_store)
     store = open_store(settings.url_of_store)
     store.seize(f"process {os.getpid()} on {settings.home}")
@@ -71,11 +73,11 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
     loop = Loop(scheduling, Health(store, world, local.launcher, clock), clock, on_lost=on_lost)
     local.launcher.subscribe(loop.wake)
     services = services_over(
-        Ports(store, clock, ids, sealer, local.machine, local.blobs, local.files, local.shells),
+        Ports(store, clock, ids, sealer, local.machine, blobs, local.files, local.shells),
         About(__version__, local.isolation.multi_tenant),
         world=world,
         scheduling=scheduling,
         wake=loop.wake,
-        check_space=local.blobs.check_space,
+        check_space=blobs.check_space,
     )
     return Cloud(held, store, local.launcher, services, loop, Notifications(store, WebhookPostman(), clock))

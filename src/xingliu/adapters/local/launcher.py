@@ -49,17 +49,16 @@ class LocalLauncher:
             named = {replica.lease for replica in desired}
             for lease in [lease for lease in self._known if lease not in named]:
                 self._let_go(lease)
-            self._start([replica for replica in desired if replica.lease not in self._known])
+            new = [replica for replica in desired if replica.lease not in self._known]
+            self._start([replica for replica in new if not self._places.released(replica.lease).exists()])
             for replica in desired:
-                if replica.stop is not None:
+                if replica.stop is not None and replica.lease in self._known:
                     self._known[replica.lease].order_stop(replica.stop)
 
     def _start(self, wanted: Sequence[DesiredReplica]) -> None:
         """Those that cannot be started get a record that says why, so that it is never tried again."""
         orders: dict[LeaseId, bytes] = {}
         for replica in wanted:
-            if self._places.released(replica.lease).exists():
-                continue
             try:
                 if replica.stop is not None:
                     self._refuse(replica.lease, "It was stopped before it started.")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from xingliu.adapters.blobs import FileBlobs
 from xingliu.adapters.local.files import LocalFiles
 from xingliu.adapters.local.gpus import find_gpus
 from xingliu.adapters.local.interpreters import find_interpreters
@@ -25,7 +24,6 @@ class LocalParts:
     launcher: LocalLauncher
     files: LocalFiles
     shells: LocalShells
-    blobs: FileBlobs
 
 
 def open_local(home: Path, clock: Clock, *, isolation: Isolation | None = None) -> LocalParts:
@@ -43,5 +41,4 @@ def open_local(home: Path, clock: Clock, *, isolation: Isolation | None = None) 
         launcher=LocalLauncher(places, Orders(places, isolation, interpreters, gpus), clock),
         files=LocalFiles(places, isolation),
         shells=LocalShells(places, isolation),
-        blobs=FileBlobs(places.home / "blobs"),
     )

@@ -1,0 +1,138 @@
+"""Every launcher there is, behind one way to say what a replica does and to let time pass."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from tests import local
+
+from xingliu.control.ports import DesiredReplica, Launch, Launcher
+from xingliu.kernel.ids import LeaseId
+from xingliu.workloads.records import ReplicaRecord
+
+KINDS = ["local"]
+
+
+class Part(Enum):
+    """What a replica plays."""
+
+    SUCCEEDS = "ends with exit code 0"
+    FAILS = "ends with exit code 3"
+    STAYS = "runs until it is stopped"
+    IS_DEAF = "runs on when it is asked to stop"
+
+
+class Stage(Protocol):
+    """A launcher, and the hands of fate around it."""
+
+    launcher: Launcher
+
+    def launch(self, lease: str, part: Part) -> Launch: ...
+    def starts(self, lease: str) -> int:
+        """How often the replica was started."""
+        ...
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Let time pass until it is so."""
+        ...
+
+    def now_us(self) -> int: ...
+    def restart(self) -> None:
+        """A new launcher over what runs."""
+        ...
+
+    def kill_owner(self, lease: str) -> None:
+        """SIGKILL to whatever owns the replica."""
+        ...
+
+    def kill_process(self, lease: str) -> None:
+        """SIGKILL to the replica's own process."""
+        ...
+
+
+SCRIPTS = {
+    Part.SUCCEEDS: "echo started >> /job/starts",
+    Part.FAILS: "echo started >> /job/starts; exit 3",
+    Part.STAYS: "echo started >> /job/starts; exec sleep 1000",
+    Part.IS_DEAF: "echo started >> /job/starts; trap '' TERM; while true; do sleep 0.05; done",
+}
+
+
+class LocalStage:
+    def __init__(self, home: Path) -> None:
+        self.cloud = local.LocalCloud(home)
+
+    @property
+    def launcher(self) -> Launcher:
+        return self.cloud.parts.launcher
+
+    def launch(self, lease: str, part: Part) -> Launch:
+        return local.launch(lease, SCRIPTS[part])
+
+    def starts(self, lease: str) -> int:
+        file = self.cloud.home / "jobs" / lease.partition(".")[0] / "files" / "starts"
+        return file.read_text().count("started") if file.exists() else 0
+
+    def until(self, happened: Callable[[], object]) -> None:
+        local.until(happened)
+
+    def now_us(self) -> int:
+        return local.Clock().now_us()
+
+    def restart(self) -> None:
+        self.cloud.restart()
+
+    def kill_owner(self, lease: str) -> None:
+        local.kill(self.cloud.shim_pid(lease))
+
+    def kill_process(self, lease: str) -> None:
+        local.kill(self.cloud.command(lease, "sleep 1000"))
+
+
+@contextmanager
+def make_stage(kind: str, tmp_path: Path) -> Iterator[Stage]:
+    assert kind == "local"
+    stage = LocalStage(tmp_path / "home")
+    try:
+        yield stage
+    finally:
+        stage.cloud.close()
+
+
+class Play:
+    """A stage with the replicas that are wanted on it now."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.wanted: dict[str, DesiredReplica] = {}
+
+    def want(self, *replicas: DesiredReplica) -> None:
+        self.wanted |= {replica.lease: replica for replica in replicas}
+        self.ensure()
+
+    def ensure(self) -> None:
+        self.stage.launcher.ensure(list(self.wanted.values()))
+
+    def record(self, lease: str) -> ReplicaRecord | None:
+        return next(iter(self.stage.launcher.observe([LeaseId(lease)])), None)
+
+    def wait_for(self, lease: str, holds: Callable[[ReplicaRecord], object]) -> ReplicaRecord:
+        seen: list[ReplicaRecord] = []
+
+        def happened() -> bool:
+            self.ensure()
+            record = self.record(lease)
+            seen.extend([record] if record is not None and holds(record) else [])
+            return bool(seen)
+
+        self.stage.until(happened)
+        return seen[0]
+
+    def start(self, lease: str, part: Part) -> ReplicaRecord:
+        self.want(DesiredReplica(LeaseId(lease), self.stage.launch(lease, part)))
+        return self.wait_for(lease, lambda record: record.started_us is not None)
+
+    def end(self, lease: str) -> ReplicaRecord:
+        return self.wait_for(lease, lambda record: record.over and record.empty_us is not None)
