@@ -1,6 +1,6 @@
 """What should run, from what is recorded: desired replicas with all that their launch needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from xingliu.control.errors import CannotUnseal
@@ -14,12 +14,15 @@ from xingliu.workloads.records import Phase, ReplicaRecord
 
 
 class Launches:
-    """Builds each launch once; what cannot be built becomes a record of a failed launch."""
+    """Builds each launch once. What cannot be built is never started: it is asked to stop, and its record says why.
+
+    So its lease, too, is released by the launcher's word that nothing of it is left. What runs already needs no launch.
+    """
 
     def __init__(self, store: Store, world: World, launcher: Launcher, sealer: Sealer) -> None:
         self._store, self._world, self._launcher, self._sealer = store, world, launcher, sealer
         self._launches: dict[LeaseId, Launch] = {}
-        self._failed: dict[LeaseId, ReplicaRecord] = {}
+        self._unbuilt: dict[LeaseId, str] = {}
 
     def desired(self, gangs: Sequence[Gang]) -> list[DesiredReplica]:
         """Every replica whose lease is open, in the state its job wants it in."""
@@ -30,28 +33,27 @@ class Launches:
             for lease in gang.leases:
                 launch = self._launches.get(lease.id)
                 if launch is not None and lease.released_us is None:
-                    wanted.append(DesiredReplica(lease.id, launch, stop))
+                    never = Stop("SIGKILL", lease.opened_us) if lease.id in self._unbuilt else None
+                    wanted.append(DesiredReplica(lease.id, launch, never or stop))
         named = {replica.lease for replica in wanted}
         self._launches = {lease: launch for lease, launch in self._launches.items() if lease in named}
+        self._unbuilt = {lease: why for lease, why in self._unbuilt.items() if lease in named}
         return wanted
 
-    def failures(self, leases: Sequence[LeaseId]) -> list[ReplicaRecord]:
-        """Records of launches that could not even be built."""
-        self._failed = {lease: record for lease, record in self._failed.items() if lease in set(leases)}
-        return list(self._failed.values())
+    def explained(self, records: Iterable[ReplicaRecord]) -> list[ReplicaRecord]:
+        """The records, those of launches that could not be built as what they are."""
+        return [_failed(record, self._unbuilt[record.lease]) if record.lease in self._unbuilt else record for record in records]
 
     def _build(self, gang: Gang) -> None:
         missing = [lease for lease in gang.leases if lease.released_us is None and lease.id not in self._launches]
-        missing = [lease for lease in missing if lease.id not in self._failed]
         if not missing:
             return
+        uid, python, declared = self._uid(gang.job), *self._interpreter(gang.job.spec.python)
         try:
-            uid, secrets = self._lookup(gang.job)
-            python, declared = self._interpreter(gang.job.spec.python)
+            secrets = self._secrets(gang.job)
         except CannotUnseal as error:
-            for lease in missing:
-                self._failed[lease.id] = _failed(lease.id, f"{error} {error.advice()}", lease.opened_us)
-            return
+            secrets = {}
+            self._unbuilt |= {lease.id: f"{error} {error.advice()}" for lease in missing if lease.started_us is None}
         ips = [self._launcher.address(lease.node)[0] for lease in gang.leases]
         for rank, lease in enumerate(gang.leases):
             if lease in missing:
@@ -59,18 +61,24 @@ class Launches:
                 emulated = any(device.emulated for device in self._world.nodes[lease.node].devices)
                 self._launches[lease.id] = replace(launch, python_declared=declared, gpus_emulated=emulated)
 
-    def _lookup(self, job: Job) -> tuple[int, dict[str, str]]:
-        """The project's uid and the values of the secrets the job names. Raises CannotUnseal."""
+    def _uid(self, job: Job) -> int:
         with self._store.read() as unit:
             project = unit.projects.get(job.project)
             assert project is not None, "projects are never deleted"
+            return project.uid
+
+    def _secrets(self, job: Job) -> dict[str, str]:
+        """The values of the secrets the job names. Raises CannotUnseal."""
+        if not job.spec.secrets:
+            return {}
+        with self._store.read() as unit:
             found = {name: unit.secrets.get(SecretId(f"{job.project}/{name}")) for name in job.spec.secrets}
         values = {}
         for name, secret in found.items():
             if secret is None:
                 raise CannotUnseal(name)
             values[name] = self._sealer.unseal(secret.id, secret.sealed)
-        return project.uid, values
+        return values
 
     def _interpreter(self, python: str | None) -> tuple[str | None, bool]:
         """(the path behind a name that the operator file gives, True); any other word is for the node to find, False."""
@@ -110,5 +118,5 @@ def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], python:
     )
 
 
-def _failed(lease: LeaseId, message: str, at_us: int) -> ReplicaRecord:
-    return ReplicaRecord(lease=lease, phase=Phase.LAUNCH_FAILED, empty_us=at_us, message=message)
+def _failed(record: ReplicaRecord, why: str) -> ReplicaRecord:
+    return replace(record, phase=Phase.LAUNCH_FAILED, exit_code=None, signal=None, message=why) if record.over else record

@@ -43,6 +43,7 @@ class Scheduling:
     def run_cycle(self) -> Plan | None:
         """Load, decide, record, act. None when the plan was stale; raises LauncherUnavailable, StoreUnavailable, NotInControl."""
         self.cycle += 1
+        self._world.catch_up()
         self._settling.run()
         plan = self._plan()
         self._launcher.ensure(self._launches.desired(self._world.gangs()))

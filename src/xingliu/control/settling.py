@@ -37,7 +37,7 @@ class Settling:
         leases = [lease.id for gang in gangs for lease in gang.leases if lease.released_us is None]
         if not leases:
             return ()
-        return [*self._launcher.observe(leases), *self._launches.failures(leases)]
+        return self._launches.explained(self._launcher.observe(leases))
 
 
 def _record_progress(unit: Unit, before: Job, step: Progress) -> None:

@@ -52,6 +52,12 @@ class World:
             values += [attempt for job in busy for attempt in unit.attempts.find({"job": job})]
         self._put(values)
 
+    def catch_up(self) -> None:
+        """Build it anew if a commit was never told of: its writer met an error, and yet it is on record."""
+        with self._lock:
+            if self._store.version() != self._version:
+                self._rebuild()
+
     def _apply(self, delta: Delta) -> None:
         with self._lock:
             if delta.version == self._version + 1:

@@ -29,6 +29,7 @@ STEPS: dict[tuple[NodeState, NodeState], str] = {
     (S.UNHEALTHY, S.DOWN): "stopped answering",
     (S.UNHEALTHY, S.RETIRED): "taken out of the cloud",
     (S.DOWN, S.JOINING): "answers again",
+    (S.DOWN, S.UNHEALTHY): "answers again, still leased",
     (S.DOWN, S.DRAINED): "drained while it did not answer",
     (S.DOWN, S.RETIRED): "taken out of the cloud",
     (S.RETIRED, S.JOINING): "put back into the cloud",

@@ -217,6 +217,7 @@ class Machines:
             empty_us=self._stamp(told.empty_us if told else None, replica.empty_us),
             exit_code=exit_code,
             signal=signal,
+            stopped=not replica.by_itself,
             message=replica.mishap.value,
         )
 

@@ -20,10 +20,13 @@ class End:
 
 
 def outcome_of(job: Job, record: ReplicaRecord) -> Outcome:
-    """How one replica ended. What ends after the job was asked to stop ends because of that."""
+    """How one replica ended. What ends after the job was asked to stop ends because of that.
+
+    Clocks decide only where the replica was not reached by the stop: a node's may be behind the one that wrote `stop_us`.
+    """
     if record.phase is Phase.LOST:
         return Outcome.NODE_FAILURE
-    if job.stop_us is not None and (record.ended_us is None or record.ended_us >= job.stop_us):
+    if job.stop_us is not None and (record.stopped or record.ended_us is None or record.ended_us >= job.stop_us):
         return Outcome.TIMED_OUT if job.stop_why is StopWhy.TIME_LIMIT else Outcome.CANCELLED
     if record.phase is Phase.LAUNCH_FAILED:
         return Outcome.LAUNCH_FAILED

@@ -50,20 +50,25 @@ def _seen(
     job: Job, attempt: Attempt, lease: Lease, record: ReplicaRecord, now_us: int, events: list[EventDraft]
 ) -> tuple[Attempt, Lease]:
     if record.started_us is not None and lease.started_us is None:
-        lease = replace(lease, started_us=max(record.started_us, lease.opened_us))
+        lease = replace(lease, started_us=_between(lease.opened_us, record.started_us, now_us))
         events.append(event("attempt.started", job, now_us, facts=_place(attempt, lease)))
     if record.over and attempt.outcome is None:
-        attempt, lease = _ended(job, attempt, lease, record)
+        attempt, lease = _ended(job, attempt, lease, record, now_us)
         events.append(_end_event(job, attempt, lease, now_us))
     if record.over and record.empty_us is not None and lease.released_us is None:
-        lease = replace(lease, released_us=max(now_us, record.empty_us, lease.ended_us or 0))
+        lease = replace(lease, released_us=now_us)
         events.append(event("lease.released", job, now_us, facts=_place(attempt, lease)))
     return attempt, lease
 
 
-def _ended(job: Job, attempt: Attempt, lease: Lease, record: ReplicaRecord) -> tuple[Attempt, Lease]:
+def _between(first_us: int, record_us: int, now_us: int) -> int:
+    """A node's clock may be ahead or behind: nothing happened before what it follows, nor later than now."""
+    return max(first_us, min(record_us, now_us))
+
+
+def _ended(job: Job, attempt: Attempt, lease: Lease, record: ReplicaRecord, now_us: int) -> tuple[Attempt, Lease]:
     if lease.started_us is not None and record.ended_us is not None:
-        lease = replace(lease, ended_us=max(record.ended_us, lease.started_us))
+        lease = replace(lease, ended_us=_between(lease.started_us, record.ended_us, now_us))
     if record.phase is Phase.LOST:
         lease = replace(lease, fault=Fault.SHIM_LOST)
     attempt = replace(

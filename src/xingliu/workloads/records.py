@@ -24,6 +24,7 @@ class ReplicaRecord:
         started_us, ended_us: from the shim's record. When LOST, ended_us is the last instant that proves it alive.
         empty_us: when nothing of it was left (processes and cgroups), None until then.
         exit_code or signal: of the replica's process; neither when LOST or LAUNCH_FAILED.
+        stopped: whether it was asked to stop, or killed, before it ended.
         message: one sentence a tenant can read, empty when there is nothing to add.
     """
 
@@ -34,6 +35,7 @@ class ReplicaRecord:
     empty_us: int | None = None
     exit_code: int | None = None
     signal: int | None = None
+    stopped: bool = False
     message: str = ""
     cpu_us: int | None = None
     memory_peak_bytes: int | None = None

@@ -99,6 +99,7 @@ def read_record(lease: LeaseId, path: Path) -> ReplicaRecord:
         empty_us=facts.get("empty_us"),
         exit_code=facts.get("exit_code"),
         signal=facts.get("signal"),
+        stopped=facts.get("stopped", False),
         message=facts.get("message", ""),
         cpu_us=facts.get("cpu_us"),
         memory_peak_bytes=facts.get("memory_peak_bytes"),
