@@ -108,6 +108,18 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         cloud(N1, N2, pending=[job("u", cores=4, priority="urgent"), job("a", cores=4, at=1), job("b", cores=4, at=2)]),
         ["a on n2", "b waits: WaitingForCapacity", "u on n1"],
     ),
+    "what is left for those below says nothing about those above": (
+        cloud(
+            N1,
+            pending=[
+                job("u", priority="urgent", held=True),
+                job("a", cores=4, priority="high"),
+                job("b", cores=2, priority="high", at=1),
+                job("c", cores=2),
+            ],
+        ),
+        ["a on n1", "b waits: WaitingForCapacity", "c waits: BehindHigherPriority", "u waits: Held"],
+    ),
     "a held job": (cloud(N1, pending=[job("j", held=True)]), ["j waits: Held"]),
     "a held queue": (cloud(N1, pending=[job("j")], queues=[queue("q", held=True)]), ["j waits: Held"]),
     "held is said before anything else": (cloud(pending=[job("j", held=True, cores=99)]), ["j waits: Held"]),

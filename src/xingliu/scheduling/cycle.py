@@ -36,8 +36,7 @@ class Cycle:
             self._asked.setdefault(job.priority, set()).add(amount_asked(job.request))
         lower = list(self._asked.values())[1:]
         self._at_start = self._counts(set().union(*lower))
-        self._at_turn: Counts = {}
-        self._turn: int | None = None
+        self._at_turn: dict[int, Counts] = {}
 
     def flavors(self, gpu: GpuRequest | None) -> tuple[FlavorName, ...]:
         """Those whose nodes have what is asked for by kind; without GPUs, flavors that have none come first."""
@@ -56,17 +55,16 @@ class Cycle:
 
     def enter(self, priority: int) -> None:
         """The line reaches jobs of `priority`: mark how many nodes each of their requests fits now."""
-        if priority != self._turn:
-            self._turn = priority
-            self._at_turn.update(self._counts(self._asked[priority]) if self.placed else {})
+        if priority not in self._at_turn:
+            self._at_turn[priority] = self._counts(self._asked[priority]) if self.placed else {}
 
     def fitted_at_start(self, flavor: FlavorName, asked: Amount) -> int:
         """How many nodes it fitted before anything was placed; for jobs of the highest priority, 0."""
         return self._at_start.get((flavor, asked), 0)
 
-    def fitted_at_turn(self, flavor: FlavorName, asked: Amount) -> int:
+    def fitted_at_turn(self, priority: int, flavor: FlavorName, asked: Amount) -> int:
         """How many it still fitted once all jobs of higher priority had been decided."""
-        return self._at_turn.get((flavor, asked), self.fitted_at_start(flavor, asked))
+        return self._at_turn[priority].get((flavor, asked), self.fitted_at_start(flavor, asked))
 
     def _counts(self, amounts: Iterable[Amount]) -> Counts:
         shelves = self.room.shelves.items()

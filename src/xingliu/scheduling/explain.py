@@ -166,7 +166,7 @@ class _Walk:
         """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""
         cycle, asked = self._cycle, amount_asked(job.request)
         return any(cycle.fitted_at_start(flavor, asked) >= job.replicas for flavor in flavors) and all(
-            cycle.fitted_at_turn(flavor, asked) < job.replicas for flavor in flavors
+            cycle.fitted_at_turn(job.priority, flavor, asked) < job.replicas for flavor in flavors
         )
 
     def _placed_higher(self, priority: int, flavors: tuple[FlavorName, ...]) -> Line:
