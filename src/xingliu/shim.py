@@ -537,7 +537,11 @@ class Shim:
         while self.drain():
             self.renew()
         self.log.feed(b"", last=True)
-        ended = {"ended_us": ended_us, "stopped": self.stopping is not None, **self.how_it_ended(os.waitstatus_to_exitcode(status), used)}
+        ended = {
+            "ended_us": ended_us,
+            "stopped": self.stopping is not None,
+            **self.how_it_ended(os.waitstatus_to_exitcode(status), used),
+        }
         if not empty:
             self.save(**ended)
             while not self.is_empty(patience_us=RENEW_MS * 1000):
