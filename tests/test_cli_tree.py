@@ -1,6 +1,7 @@
 """The tree of commands: golden in docs/cli.txt, and the same texts wherever a command is described."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_every_option_says_what_it_does() -> None:
     for path, command, context in everything():
         for parameter in command.get_params(context):
             assert not isinstance(parameter, click.Option) or parameter.help, f"{path} {parameter.name}"
+
+
+SAID = re.compile(r"`xl ([a-z]+)(?: ([a-z]+)\b)?")
+
+
+def test_every_command_that_a_message_names_exists() -> None:
+    for path in sorted((GOLDEN.parent.parent / "src").rglob("*.py")):
+        for first, second in SAID.findall(path.read_text()):
+            command = xl.get_command(click.Context(xl), first)
+            assert command is not None, f"{path.name} says `xl {first}`"
+            if isinstance(command, click.Group) and second:
+                assert second in command.commands, f"{path.name} says `xl {first} {second}`"
 
 
 def test_help_lines_fit_a_terminal() -> None:

@@ -9,6 +9,7 @@ from xingliu.cli.errors import PlainHttpRefused
 from xingliu.cli.failing import problem_lines
 from xingliu.cli.files import inside
 from xingliu.cli.following import ending, exit_code, state_line
+from xingliu.cli.jobs import evidence
 from xingliu.cli.output import show_request, show_resources, table_lines
 from xingliu.cli.reading import Source, prefixed
 from xingliu.cli.submit import Dashed
@@ -52,7 +53,13 @@ def test_a_line_of_a_log_stays_on_its_line_in_a_table() -> None:
 def test_requests_and_amounts_read_as_people_say_them() -> None:
     assert show_request({"cpu_milli": 1500, "memory_bytes": 2 * 10**9, "gpu": None}) == "1.5 cores, 2 GB"
     assert show_request({"cpu_milli": 1000, "memory_bytes": 10**9, "gpu": {"count": 8, "model": "H100"}}) == "8 H100, 1 GB"
-    assert show_resources({"cpu": 2000, "memory": 4 * 10**9, "gpu.h100": 1000}) == "2 cores, 4 GB, 1 gpu.h100"
+    assert show_resources({"cpu": 2000, "memory": 4 * 10**9, "gpu.h100": 1000}) == "2 cores, 4 GB, 1 GPU of h100"
+
+
+def test_the_evidence_for_a_reason_leaves_out_what_says_nothing() -> None:
+    asked = {"nodes": 1, "gpus": 0, "cpu_milli": 1000, "memory_bytes": 10**9, "gpu_model": None}
+    numbers = {"asked": asked, "nodes_that_fit": 0, "out_of_service": [], "ahead_count": 0, "quota": {"gpu.h100": 8000}}
+    assert evidence(numbers) == "asked (nodes 1, 1 core, 1 GB); nodes that fit 0; quota (8 GPUs of h100)"
 
 
 def test_hours_are_cut_not_rounded_up() -> None:

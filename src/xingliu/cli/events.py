@@ -11,7 +11,7 @@ from xingliu.cli.output import print_json, show_time
 from xingliu.cli.session import Session, json_option
 
 Json = dict[str, Any]
-SHOWN_MAX = 10_000
+SHOWN = 1_000
 ENDS = {"job.succeeded", "job.failed", "job.timed-out", "job.cancelled"}
 
 
@@ -19,9 +19,10 @@ ENDS = {"job.succeeded", "job.failed", "job.timed-out", "job.cancelled"}
 @click.argument("job", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C, or until the job's end.")
 @click.option("--type", "type_", help="Only of this type, such as job.started.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=SHOWN, show_default=True, help="At most so many, the newest.")
 @json_option
 @click.pass_obj
-def events(session: Session, job: str | None, follow: bool, type_: str | None) -> None:
+def events(session: Session, job: str | None, follow: bool, type_: str | None, limit: int) -> None:
     """Tell the story of a job, or of the cloud.
 
     One line an event: when, who, what, why.
@@ -33,13 +34,13 @@ def events(session: Session, job: str | None, follow: bool, type_: str | None) -
     """
     subject = session.client.get(f"/v1/jobs/{part(job)}")["id"] if job else None
     seen = 0
-    found = list(session.client.pages("/v1/events", most=SHOWN_MAX, subject=subject, type=type_))
+    found = list(session.client.pages("/v1/events", most=limit, subject=subject, type=type_, newest_first=True))[::-1]
     if session.json and not follow:
         print_json(found)
         return
     for event in found:
         seen = max(seen, event["seq"])
-        _tell(session, event)
+        _tell(session, event, alone=subject is None)
     if follow and not (subject and any(event["type"] in ENDS for event in found)):
         _follow(session, seen, subject, type_)
 
@@ -49,10 +50,12 @@ def _follow(session: Session, seen: int, subject: str | None, type_: str | None)
     patience = Patience()
     while True:
         try:
-            for event in session.client.changes("events", after=seen, subject=subject, type=type_):
+            for event in session.client.changes("events", after=seen):
                 patience.news()
                 seen = event["seq"]
-                _tell(session, event)
+                if subject not in (None, event["subject"]) or type_ not in (None, event["type"]):
+                    continue
+                _tell(session, event, alone=subject is None)
                 if subject and event["type"] in ENDS:
                     return
         except CloudUnreachable as lost:
@@ -60,17 +63,18 @@ def _follow(session: Session, seen: int, subject: str | None, type_: str | None)
         patience.rest()
 
 
-def _tell(session: Session, event: Json) -> None:
+def _tell(session: Session, event: Json, *, alone: bool) -> None:
     if session.json:
         import json  # noqa: PLC0415 - one document a line, where `print_json` would make many
 
         click.echo(json.dumps(event, ensure_ascii=False))
         return
-    click.echo(line(event))
+    click.echo(line(event, alone=alone))
 
 
-def line(event: Json) -> str:
-    """`14:03:10  ann  job.started  train-7: rank 0 on node-a`."""
+def line(event: Json, *, alone: bool) -> str:
+    """`14:03:10  ann  job.started  job-id  why or the facts`; `alone` names the subject, which a story of one leaves out."""
     facts = ", ".join(f"{name} {value}" for name, value in (event.get("facts") or {}).items() if isinstance(value, str | int))
-    what = "  ".join(word for word in (event["type"], event["subject"], event.get("cause") or facts) if word)
-    return f"{show_time(event['at_us']):<8}  {event['actor']:<12}  {what}"
+    subject = f"{event['subject']:<14}  " if alone else ""
+    what = f"{event['type']:<17}  {subject}{event.get('cause') or facts}"
+    return f"{show_time(event['at_us']):<8}  {event['actor']:<12}  {what}".rstrip()

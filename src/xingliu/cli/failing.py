@@ -64,7 +64,10 @@ def problem_lines(error: XingliuError) -> list[str]:
 
 
 def _placed(problem: Mapping[str, object]) -> str:
-    return f"line {problem['line']}: {problem['message']}" if problem.get("line") else str(problem["message"])
+    key, message = str(problem.get("key") or ""), str(problem["message"])
+    if problem.get("line"):
+        return f"line {problem['line']}: {message}"
+    return message if key in message else f"{key}: {message}"
 
 
 def _document(error: XingliuError) -> dict[str, object]:

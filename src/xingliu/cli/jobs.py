@@ -7,8 +7,19 @@ import click
 
 from xingliu.cli.client import Client, part
 from xingliu.cli.following import FINAL, ending
-from xingliu.cli.output import now_us, print_json, print_table, show_request, show_span, show_start, show_time
+from xingliu.cli.output import (
+    now_us,
+    print_json,
+    print_table,
+    show_amount,
+    show_cores,
+    show_request,
+    show_span,
+    show_start,
+    show_time,
+)
 from xingliu.cli.session import Session, json_option
+from xingliu.kernel.units import show_bytes
 
 Json = dict[str, Any]
 STATES = ["PENDING", "STARTING", "RUNNING", "STOPPING", "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELLED"]
@@ -132,8 +143,8 @@ def why(session: Session, job: str) -> None:
         return
     click.echo(answer.get("sentence") or f"{answer['job']} was not looked at yet; the next cycle decides.")
     if answer.get("reason"):
-        numbers = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in (answer.get("numbers") or {}).items())
-        click.echo(f"  {answer['reason']}{f': {numbers}' if numbers else ''} (cycle {answer.get('cycle')})")
+        numbers = evidence(answer.get("numbers") or {})
+        click.echo(f"  {answer['reason']}, by cycle {answer['cycle']}{f': {numbers}' if numbers else ''}")
     for other in (answer.get("ahead") or [])[:10]:
         click.echo(f"  ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}")
     if len(answer.get("ahead") or []) > 10:
@@ -141,12 +152,30 @@ def why(session: Session, job: str) -> None:
     click.echo(show_start(answer.get("expected_start_us"), answer.get("expected_basis") or ""))
 
 
+def evidence(numbers: Json) -> str:
+    """The numbers a reason rests on, without those that say nothing: `nodes that fit 0; largest free: 2 cores, 4 GB`."""
+    return "; ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in numbers.items() if _tells(name, value))
+
+
+def _tells(name: str, value: object) -> bool:
+    silent = name.endswith("_count") or name == "gpus"
+    return value not in (None, "", [], {}) and not (silent and value == 0)
+
+
 def _number(value: object) -> str:
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_number(inner)}" for name, inner in value.items())
-    return str(value)
+        return "(" + ", ".join(_measured(name, inner) for name, inner in value.items() if _tells(name, inner)) + ")"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _measured(name: str, value: object) -> str:
+    if isinstance(value, int) and name in ("cpu_milli", "memory_bytes"):
+        return show_cores(value) if name == "cpu_milli" else show_bytes(value)
+    if isinstance(value, int) and name.partition(".")[0] in ("cpu", "gpu"):
+        return show_amount(name, value)
+    return f"{name.replace('_', ' ')} {_number(value)}"
 
 
 def _tell_state(client: Client, answer: Json) -> None:

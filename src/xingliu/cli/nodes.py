@@ -7,6 +7,7 @@ import click
 from xingliu.cli.client import part
 from xingliu.cli.output import print_fields, print_json, print_table, show_resources, show_span, show_time
 from xingliu.cli.session import Session, json_option
+from xingliu.kernel.units import show_bytes
 
 Json = dict[str, Any]
 
@@ -78,7 +79,8 @@ def show(session: Session, name: str) -> None:
 
 def _print_node(found: Json) -> None:
     facts = dict(found.get("facts") or {})
-    cannot = facts.pop("cannot", [])
+    isolation = facts.get("isolation") or {}
+    cannot = isolation.pop("missing", [])
     print_fields(
         {
             "node": found["name"] + (" (emulated)" if found.get("emulated") else ""),
@@ -89,21 +91,27 @@ def _print_node(found: Json) -> None:
             "capacity": show_resources(found["capacity"]),
             "in use": in_use(found),
             "topology": ", ".join(f"{level} {label}" for level, label in (found.get("topology") or {}).items()),
-            **{name.replace("_", " "): _fact(value) for name, value in facts.items()},
+            "jobs": ", ".join(found.get("jobs") or []),
+            **{name.removesuffix("_bytes").replace("_", " "): _fact(name, value) for name, value in facts.items()},
         }
     )
     for device in found.get("devices") or []:
         emulated = " (emulated)" if device.get("emulated") else ""
         click.echo(f"GPU {device['index']}  {device['model']}{emulated}  {device['uuid']}")
-    for line in [cannot] if isinstance(cannot, str) else cannot:
+    for line in cannot:
         click.echo(f"cannot give: {line}")
 
 
-def _fact(value: object) -> str:
+def _fact(name: str, value: Any) -> str:
+    """What was discovered, in words."""
+    if name.endswith("_bytes"):
+        return show_bytes(value)
     if isinstance(value, list):
-        return ", ".join(map(_fact, value))
+        return ", ".join(dict.fromkeys(_fact("", one) for one in value))
+    if isinstance(value, dict) and "path" in value:
+        return f"{value.get('name', '')} {value.get('version', '')} ({value['path']})"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_fact(inner)}" for name, inner in value.items())
+        return "; ".join(f"{inner.replace('_', ' ')}: {_fact(inner, one)}" for inner, one in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,13 +79,21 @@ def note(message: str) -> None:
 
 
 def show_resources(amounts: Mapping[str, int] | None) -> str:
-    """`2 cores, 4 GB, 1 gpu.h100`."""
-    words: dict[str, Callable[[int], str]] = {CPU: lambda milli: f"{show_milli(milli)} cores", MEMORY: show_bytes}
-    parts = [
-        words.get(kind, lambda milli, kind=kind: f"{show_milli(milli)} {kind}")(amount)
-        for kind, amount in (amounts or {}).items()
-    ]
-    return ", ".join(parts)
+    """`2 cores, 4 GB`; by flavor: `8 GPUs of h100`."""
+    return ", ".join(show_amount(kind, amount) for kind, amount in (amounts or {}).items())
+
+
+def show_amount(kind: str, amount: int) -> str:
+    """One kind of a vector: millicores, bytes or milli-GPU, in words."""
+    word, _, flavor = kind.partition(".")
+    if kind == MEMORY:
+        return show_bytes(amount)
+    unit = show_cores(amount) if word == CPU else f"{show_milli(amount)} {'GPU' if amount == 1000 else 'GPUs'}"
+    return f"{unit} of {flavor}" if flavor else unit
+
+
+def show_cores(milli: int) -> str:
+    return f"{show_milli(milli)} {'core' if milli == 1000 else 'cores'}"
 
 
 def show_request(resources: Json | None) -> str:
@@ -93,7 +101,7 @@ def show_request(resources: Json | None) -> str:
     if not resources:
         return ""
     gpu = resources.get("gpu")
-    first = f"{gpu['count']} {gpu.get('model') or 'GPU'}" if gpu else f"{show_milli(resources['cpu_milli'])} cores"
+    first = f"{gpu['count']} {gpu.get('model') or 'GPU'}" if gpu else show_cores(resources["cpu_milli"])
     return f"{first}, {show_bytes(resources['memory_bytes'])}"
 
 
@@ -116,7 +124,8 @@ def show_span(start_us: int | None, end_us: int | None) -> str:
 def show_start(expected_start_us: int | None, basis: str) -> str:
     """`expected start 14:03:10, in 12m (basis)`."""
     if expected_start_us is None:
-        return f"expected start unknown{f': {basis}' if basis else ''}"
+        reason = basis.removeprefix("unknown: ")
+        return f"expected start unknown: {reason}" if reason else "expected start unknown"
     wait_us = expected_start_us - now_us()
     when = f"in {show_span(0, wait_us)}" if wait_us > 0 else "any moment"
     return f"expected start {show_time(expected_start_us)}, {when}{f' ({basis})' if basis else ''}"

@@ -1,17 +1,15 @@
 """`xl run` and `xl plan`: from a job file to what would happen, and to a job."""
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from xingliu.cli.creating import new_request_key
 from xingliu.cli.errors import MustSayYes
-from xingliu.cli.following import follow
 from xingliu.cli.output import print_json, show_start
 from xingliu.cli.session import Session, json_option, may_ask, yes_option
-from xingliu.cli.upload import upload
 from xingliu.kernel.documents import Document, parse
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.money import show_money
@@ -78,14 +76,26 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
         show_plan(planned, err=session.json)
         if not yes:
             click.confirm("Submit it?", default=planned["verdict"] != "never", abort=True, err=session.json)
-    blob = upload(session.client, folder, session.client.project(document.get("project") or project)) if folder else None
+    blob = _upload(session, folder, document.get("project") or project) if folder else None
     request = {"document": document, "project": project, "blob": blob}
-    job = session.client.post("/v1/jobs", request, once=secrets.token_hex(16))
+    job = session.client.post("/v1/jobs", request, once=new_request_key())
     if not session.json:
         click.echo(f"job {job['id']} submitted")
     elif not (wait or with_logs):
         print_json(job)
-    return follow(session, job["id"], with_logs=with_logs) if wait or with_logs else 0
+    return _follow(session, job["id"], with_logs=with_logs) if wait or with_logs else 0
+
+
+def _upload(session: Session, folder: Path, project: str | None) -> str:
+    from xingliu.cli.upload import upload  # noqa: PLC0415 - 20 ms, for jobs that bring a folder
+
+    return upload(session.client, folder, session.client.project(project))
+
+
+def _follow(session: Session, job: str, *, with_logs: bool) -> int:
+    from xingliu.cli.following import follow  # noqa: PLC0415 - 10 ms, for those who wait
+
+    return follow(session, job, with_logs=with_logs)
 
 
 @click.command(

@@ -67,7 +67,7 @@ def _frame(client: Client) -> list[str]:
     ]
     counts = ", ".join(f"{sum(job['state'] == state for job in jobs)} {state.lower()}" for state in order)
     return [
-        f"{client.url}  {show_time(int(time.time() * 1_000_000))}  {len(nodes)} nodes; jobs: {counts}",
+        f"{client.url}  {show_time(int(time.time() * 1_000_000))}  nodes: {len(nodes)}; jobs: {counts}",
         "",
         *table_lines(("NODE", "STATE", "IN USE", "OF", "WHY"), node_rows),
         "",

@@ -35,7 +35,7 @@ store_option = click.option(
 @click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: any that is free.")
 @click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificate chain, PEM.")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its private key, PEM.")
-@click.option("--sandbox/--no-sandbox", default=True, help="--no-sandbox: jobs are plain processes of yours, for one tenant only.")
+@click.option("--sandbox/--no-sandbox", default=True, help="Without: jobs are plain processes of yours, for one tenant.")
 @json_option
 @click.pass_obj
 def up(

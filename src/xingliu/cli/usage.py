@@ -1,5 +1,6 @@
 """`xl usage`."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -85,16 +86,24 @@ def hours(milli_us: int | None) -> str:
     return f"{ten_thousandths // 10_000}.{ten_thousandths % 10_000:04d}"
 
 
+def _balance(pool: Json) -> Iterator[tuple[str, int]]:
+    """The classes, under `leased` its parts, and what they have to add up to."""
+    for name, amount in pool["classes"].items():
+        yield name, amount
+        if name == "leased":
+            yield from ((f"  {part}", held) for part, held in pool["leased_as"].items())
+    yield "capacity", pool["capacity"]
+
+
 def _conservation(session: Session, window: dict[str, int | None]) -> None:
     found = session.client.get("/v1/usage/conservation", **window)
     if session.json:
         print_json(found)
         return
     for pool in found["pools"]:
-        click.echo(f"pool {pool['pool']}, in {pool['kind']}-hours")
-        rows = [(name, hours(amount)) for name, amount in pool["classes"].items()]
-        rows += [(f"  leased: {name}", hours(amount)) for name, amount in pool["leased_as"].items()]
-        rows += [("capacity", hours(pool["capacity"])), ("difference", f"{pool['difference']} milli-us")]
-        print_table(("CLASS", "HOURS"), rows)
+        unit = "GPU-HOURS" if pool["kind"].startswith("gpu.") else "CORE-HOURS"
+        print_table((f"POOL {pool['pool']}", unit), [(name, hours(amount)) for name, amount in _balance(pool)])
+        if pool["difference"]:
+            click.echo(f"difference: {pool['difference']} milli-units x microseconds")
         click.echo("")
     click.echo("It adds up to the microsecond." if found["holds"] else "It does NOT add up: this is a defect; please report it.")

@@ -19,14 +19,22 @@ class XingliuError(Exception):
         return type(self).hint.format_map(vars(self))
 
 
+_LISTED = {"job": "xl ps", **{noun: f"xl {noun} ls" for noun in ("key", "node", "project", "queue", "secret", "tenant", "user")}}
+
+
 @dataclass(eq=False)
 class Unknown(XingliuError):
     """There is no {noun} {name}."""
 
     code: ClassVar[str] = "unknown"
-    hint: ClassVar[str] = "It may not exist, or not be yours to see; list what you can see with `xl {noun} ls` (jobs: `xl ps`)."
+    hint: ClassVar[str] = "It may not exist, or not be yours to see"
     noun: str
     name: str
+
+    def advice(self) -> str:
+        """With the command that lists such things, where there is one."""
+        listed = f"; `{_LISTED[self.noun]}` lists what you can see" if self.noun in _LISTED else ""
+        return f"{self.hint}{listed}."
 
 
 @dataclass(eq=False)
