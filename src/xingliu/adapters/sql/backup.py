@@ -87,15 +87,17 @@ def _fill(connection: Connection, revision: str, documents: Iterator[Any]) -> in
     tables = _tables(connection, revision).tables
     connection.execute(world.delete())
     count = 0
+    counted: list[Any] = []
     for name, group in groupby(documents, key=_table_named):
         if name is None:
-            if [count] != [_counted(document) for document in group]:
-                break
-            return count
-        if name not in tables:
-            raise BrokenBackup(f"it has rows of {name}, which revision {revision} does not")
-        count += _insert(connection, tables[name], (_unpacked(row) for _, row in group))
-    raise BrokenBackup("it does not end where it should")
+            counted += map(_counted, group)
+        elif name in tables and not counted:
+            count += _insert(connection, tables[name], (_unpacked(row) for _, row in group))
+        else:
+            raise BrokenBackup(f"it has rows of {name} where there can be none")
+    if counted != [count]:
+        raise BrokenBackup("it does not end where it should")
+    return count
 
 
 def _insert(connection: Connection, table: Table, rows: Iterator[dict[str, Any]]) -> int:

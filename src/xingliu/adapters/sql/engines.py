@@ -9,6 +9,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
+from xingliu.adapters.sql.errors import FILE_CANNOT_BE_OPENED
+from xingliu.control.errors import StoreUnavailable
 from xingliu.kernel.errors import BadValue
 
 LOCK_WAIT_S = 10
@@ -32,9 +34,15 @@ def read_url(text: str) -> URL:
 
 
 def create_file(url: URL) -> None:
-    """Make the SQLite file readable by its owner alone before anything is in it; its companions inherit that."""
+    """Make the SQLite file readable by its owner alone before anything is in it; its companions inherit that.
+
+    Raises StoreUnavailable.
+    """
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
-        os.close(os.open(str(url.database), os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            os.close(os.open(str(url.database), os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(FILE_CANNOT_BE_OPENED) from error
 
 
 def writer(url: URL) -> Engine:

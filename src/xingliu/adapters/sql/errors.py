@@ -40,11 +40,12 @@ class BrokenBackup(XingliuError):
     why: str
 
 
+FILE_CANNOT_BE_OPENED = "its file cannot be opened; does the folder exist, and may this user write to it?"
 _PLAIN = {
     "FOREIGN KEY constraint failed": "what a value names must exist",
     "database or disk is full": "the disk it is on is full",
     "database is locked": "another process holds it locked",
-    "unable to open database file": "its file cannot be opened; does the folder exist, and may this user write to it?",
+    "unable to open database file": FILE_CANNOT_BE_OPENED,
     "attempt to write a readonly database": "its file may not be written to",
     "disk I/O error": "the disk it is on fails to read or write",
     "database disk image is malformed": "its file is damaged",
@@ -55,6 +56,7 @@ _PLAIN = {
     "too many clients": "the database server has no connection left",
     "server closed the connection": "the database server closed the connection",
     "connection failed": "the database server cannot be reached",
+    "connection is bad": "the database server cannot be reached",
 }
 
 

@@ -94,9 +94,12 @@ def open_store(url: str) -> SqlStore:
     Raises BadValue, StoreUnavailable, StoreTooNew.
     """
     where = engines.read_url(url)
-    with in_words():
-        engines.create_file(where)
-        writer = engines.writer(where)
-        with writer.begin() as connection:
+    engines.create_file(where)
+    writer = engines.writer(where)
+    try:
+        with in_words(), writer.begin() as connection:
             prepare(connection)
-        return SqlStore(engines.reader(where), writer)
+    except BaseException:
+        writer.dispose()
+        raise
+    return SqlStore(engines.reader(where), writer)
