@@ -31,7 +31,7 @@ class Projects:
             check_tenant(unit, Scope(unit, actor), tenant, Verb.PROJECT_WRITE)
             project = ProjectId(f"{tenant}/{check_name('project', name)}")
             found = unit.projects.get(project)
-            if found is not None and made_before(unit, actor, idempotency_key, request) == project:
+            if made_before(unit, actor, idempotency_key, request) is not None and found is not None:
                 return found
             if found is not None:
                 raise AlreadyExists("project", project)

@@ -27,7 +27,7 @@ class Tenants:
             Scope(unit, actor).require(Verb.TENANT_WRITE)
             tenant = TenantId(check_name("tenant", name))
             found = unit.tenants.get(tenant)
-            if found is not None and made_before(unit, actor, idempotency_key, request) == tenant:
+            if made_before(unit, actor, idempotency_key, request) is not None and found is not None:
                 return found
             if found is not None:
                 raise AlreadyExists("tenant", tenant)

@@ -48,7 +48,7 @@ class Users:
             _check_home(unit, scope, tenant)
             user = user_id(tenant, check_name("user", name))
             found = unit.users.get(user)
-            if found is not None and made_before(unit, actor, idempotency_key, request) == user:
+            if made_before(unit, actor, idempotency_key, request) is not None and found is not None:
                 return found
             if found is not None:
                 raise AlreadyExists("user", user)
