@@ -68,7 +68,7 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
     store = open_store(settings.url_of_store)
     store.seize(f"process {os.getpid()} on {settings.home}")
     bootstrap(store, clock, local.machine, admin_credential=keep_client_file(settings, ids, url))
-    world, sealer = World(store), FileSealer(settings.secret_key_file)
+    world, sealer, blobs = World(store), FileSealer(settings.secret_key_file), FileBlobs(settings.home / "blobs")
     scheduling = Scheduling(store, world, local.launcher, Launches(store, world, local.launcher, sealer), clock)
     loop = Loop(scheduling, Health(store, world, local.launcher, clock), clock, on_lost=on_lost)
     local.launcher.subscribe(loop.wake)

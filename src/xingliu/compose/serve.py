@@ -22,6 +22,7 @@ from xingliu.kernel.errors import XingliuError
 
 log = logging.getLogger("xingliu")
 STREAMS_END_WITHIN_S = 2
+KEEP_ALIVE_S = 75
 
 
 class Server(uvicorn.Server):
@@ -76,6 +77,7 @@ def _config(settings: UpSettings) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )

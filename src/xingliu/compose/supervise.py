@@ -164,8 +164,8 @@ def _detach(settings: UpSettings, lock: HomeLock, listener: socket.socket, url: 
         code = 1
         try:
             code = Supervisor(settings, lock, listener, url).run(lambda: _say_ready(tell))
-        except XingliuError as error:
-            os.write(tell, str(error).encode())
+        except DidNotStart as error:
+            os.write(tell, error.why.encode())
         finally:
             os._exit(code)
     os.close(tell)
@@ -183,6 +183,15 @@ def _detach(settings: UpSettings, lock: HomeLock, listener: socket.socket, url: 
 def _say_ready(tell: int) -> None:
     os.write(tell, b"+")
     os.close(tell)
+
+
+def _last_line(log_file: Path) -> str:
+    """What a control plane that died of a defect said last; empty where nothing was kept."""
+    try:
+        lines = log_file.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f": {lines[-1].strip()}" if lines else ""
 
 
 class Supervisor:
@@ -228,7 +237,8 @@ class Supervisor:
             if on_ready is not None:
                 if answer != b"+" and not self._stopping:
                     self._child.wait()
-                    raise DidNotStart(answer.decode() or f"it ended with {self._child.returncode}", self._settings.log_file)
+                    why = answer.decode() or f"it ended with {self._child.returncode}{_last_line(self._settings.log_file)}"
+                    raise DidNotStart(why, self._settings.log_file)
                 on_ready()
             return self._child.wait()
         finally:

@@ -4,6 +4,7 @@ from xingliu.control.nodes import record_step
 from xingliu.control.ports import Launcher, Store
 from xingliu.control.world import World
 from xingliu.fleet.health import judge
+from xingliu.fleet.model import NodeState
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.events import CLOUD
 
@@ -13,6 +14,10 @@ class Health:
 
     def __init__(self, store: Store, world: World, launcher: Launcher, clock: Clock) -> None:
         self._store, self._world, self._launcher, self._clock = store, world, launcher, clock
+
+    def is_awaited(self) -> bool:
+        """Whether a node waits for its first check."""
+        return any(node.state is NodeState.JOINING for node in self._world.nodes.values())
 
     def run(self) -> None:
         """Check, judge, record. Raises LauncherUnavailable, StoreUnavailable."""

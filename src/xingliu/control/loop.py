@@ -60,7 +60,7 @@ class Loop:
 
     def _turn(self) -> None:
         now_us = self._clock.now_us()
-        if now_us - self._checked_us >= HEALTH_EVERY_US:
+        if now_us - self._checked_us >= HEALTH_EVERY_US or self._health.is_awaited():
             self._health.run()
             self._checked_us = now_us
         plan = self._scheduling.run_cycle()
