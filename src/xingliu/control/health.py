@@ -17,7 +17,7 @@ class Health:
 
     def is_awaited(self) -> bool:
         """Whether a node waits for its first check."""
-        return any(node.state is NodeState.JOINING for node in self._world.nodes.values())
+        return any(node.state is NodeState.JOINING for node in list(self._world.nodes.values()))
 
     def run(self) -> None:
         """Check, judge, record. Raises LauncherUnavailable, StoreUnavailable."""
