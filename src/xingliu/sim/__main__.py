@@ -31,9 +31,11 @@ def report(cloud: SimCloud) -> None:
     states = Counter(job.state for job in cloud.jobs().values())
     print(f"\nseed {cloud.seed}: every invariant held at each of {cloud.invariants.checked} checks")
     print(f"  jobs      {', '.join(f'{count} {state}' for state, count in states.most_common())}")
+    print(f"  foretold  the exact end of {cloud.invariants.foretold} of them, from their scripts alone")
     print(f"  replicas  {len(cloud.machines.replicas)} on {len(cloud.machines.nodes())} nodes")
     print(f"  faults    {', '.join(f'{kind} x{count}' for kind, count in cloud.troubles.seen.most_common()) or 'none'}")
-    print(f"  processes of the control plane: {cloud.deaths}; events: {len(cloud.record.events)}")
+    print(f"  control plane: {cloud.processes} processes, {cloud.stale_plans} plans dropped as stale")
+    print(f"  events    {len(cloud.record.events)}")
 
 
 if __name__ == "__main__":

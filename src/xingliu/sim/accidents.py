@@ -1,7 +1,9 @@
 """Faults that befall the cloud from outside: its nodes, its clock, and control planes that are one too many."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from xingliu.control.bootstrap import ADMIN
 from xingliu.control.errors import NotInControl
 from xingliu.control.nodes import record_step
 from xingliu.fleet.model import Node, NodeState
@@ -80,6 +82,7 @@ class Accidents:
         cloud = self._cloud
         store = MemoryStore(cloud.record)
         store.seize("meddler")
+        cloud.troubles.saw(K.MEDDLING_WRITER)
         ready = [node for node in self._nodes() if node.state is NodeState.READY]
         if ready and cloud.plane is not None:
             node = ready[fault.amount % len(ready)]
@@ -95,12 +98,13 @@ class Accidents:
             return
         cloud.troubles.saw(K.STALE_PLANE)
         version, living = cloud.record.version, {replica.lease: replica.stop for replica in cloud.machines.living()}
-        try:
-            stale.turn()
-        except NotInControl:
-            pass
-        except (XingliuError, Died) as error:
-            cloud.say(f"   stale: {error}")
-        assert cloud.record.version == version, "a stale control plane wrote to the record"
+        for act in (stale.turn, partial(stale.tenants.create, cloud.actors[ADMIN], f"late-{version}")):
+            try:
+                act()
+            except NotInControl:
+                pass
+            except (XingliuError, Died) as error:
+                cloud.say(f"   stale: {error}")
+        cloud.invariants.hold(cloud.record.version == version, "a stale control plane wrote to the record")
         now = {replica.lease: replica.stop for replica in cloud.machines.living()}
-        assert now == living, "a stale control plane started or stopped replicas"
+        cloud.invariants.hold(now == living, "a stale control plane started or stopped replicas")

@@ -1,14 +1,16 @@
 """The whole cloud in one process, from a seed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 
 from xingliu.control.actors import new_credential
 from xingliu.control.errors import NotInControl
-from xingliu.control.ports import Launcher
+from xingliu.control.ports import Launcher, Store
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.errors import XingliuError
 from xingliu.kernel.ids import JobId, UserId
+from xingliu.scheduling.policy import decide
 from xingliu.sim.accidents import Accidents
 from xingliu.sim.clock import SimClock, Timeline
 from xingliu.sim.dice import Dice
@@ -19,9 +21,9 @@ from xingliu.sim.invariants import Invariants
 from xingliu.sim.launcher import SimLauncher
 from xingliu.sim.machines import Machines
 from xingliu.sim.people import People
-from xingliu.sim.plane import Plane
+from xingliu.sim.plane import Decide, Plane
 from xingliu.sim.requests import Requests
-from xingliu.sim.store import MemoryStore, Record
+from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.tenancy.model import Actor
 from xingliu.workloads.model import FINAL, Job, JobState, PendingReason
 
@@ -29,7 +31,18 @@ STEPS = 60
 DRAIN_STEPS_MAX = 1500
 LONGEST_STEP_US = 3 * SECOND_US
 NOT_OVER = frozenset(JobState) - FINAL
-MakeLauncher = Callable[[Machines, Troubles, Random], Launcher]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What each new control plane is built of; tests put broken ones in."""
+
+    make_store: Callable[[Record, Callable[[Moment], None]], Store] = MemoryStore
+    make_launcher: Callable[[Machines, Troubles, Random], Launcher] = SimLauncher
+    decide: Decide = decide
+
+
+WHOLE = Parts()
 
 
 def quiet(_line: str) -> None:
@@ -42,8 +55,9 @@ class SimCloud:
     Attributes:
         plane: the control plane that runs now; None while it cannot even start.
         calm: no faults, and nobody does anything but submit.
-        clean: whether the last step's cycle met no trouble.
-        deaths: how many processes of the control plane are no more.
+        clean, clean_steps: whether the last step's cycle met no trouble, and how many in a row did not.
+        processes: how many processes of the control plane there were.
+        stale_plans: how many plans were dropped whole because the world had changed.
     """
 
     def __init__(
@@ -52,19 +66,20 @@ class SimCloud:
         *,
         steps: int = STEPS,
         tell: Callable[[str], None] = quiet,
-        make_launcher: MakeLauncher = SimLauncher,
+        parts: Parts = WHOLE,
     ) -> None:
         self.seed, self.steps = seed, steps
-        self._tell, self._make_launcher = tell, make_launcher
+        self._tell, self._parts = tell, parts
         self.dice = Dice(seed)
         self.calm = seed % CALM_IN == 0
         self.timeline = Timeline()
         self.machines = Machines(self.timeline, self.dice.of("machines"))
-        self.troubles = Troubles(draw_faults(self.dice.of("faults"), steps, calm=self.calm))
+        faults = draw_faults(self.dice.of("faults"), steps, calm=self.calm)
+        self.troubles = Troubles(faults, interrupt=self._interrupt)
         self.record = Record()
         self._ids = SimIds(self.dice.of("ids"))
         self._credential = new_credential(self._ids)
-        self.step_number = self.deaths = self.turns = self._told = 0
+        self.step_number = self.processes = self.stale_plans = self.clean_steps = self._told = 0
         self.clean = False
         self.plane: Plane | None = None
         self.restart()
@@ -73,6 +88,8 @@ class SimCloud:
         self.actors: dict[UserId, Actor] = settle_in(self.plane, self.estate)
         gpus = has_gpus(self.estate)
         self.people: People = People(self.dice.of("people"), self.dice.of("jobs"), gpus=gpus, calm=self.calm)
+        self._interrupters: People = People(self.dice.of("interrupters"), self.dice.of("their jobs"), gpus=gpus, calm=False)
+        self._amid_cycle: bool = False
         self.requests: Requests = Requests(self)
         self.accidents: Accidents = Accidents(self)
         self.invariants: Invariants = Invariants(self)
@@ -81,13 +98,22 @@ class SimCloud:
 
     def new_plane(self) -> Plane:
         """One more process over the same record and machines; it takes over. May itself meet trouble."""
-        self.deaths += 1
-        store = MemoryStore(self.record, self.troubles.store)
-        launcher = self._make_launcher(self.machines, self.troubles, self.dice.of("launcher"))
+        self.processes += 1
+        store = self._parts.make_store(self.record, self.troubles.store)
+        launcher = self._parts.make_launcher(self.machines, self.troubles, self.dice.of("launcher"))
         last_us = self.record.events[-1].at_us if self.record.events else 0
         clock = SimClock(self.timeline, not_before_us=last_us)
-        owner = f"plane-{self.deaths}"
-        return Plane(store, launcher, clock, self._ids, SimMachine(), owner=owner, credential=self._credential)
+        owner = f"plane-{self.processes}"
+        return Plane(
+            store,
+            launcher,
+            clock,
+            self._ids,
+            SimMachine(),
+            owner=owner,
+            credential=self._credential,
+            decide=self._parts.decide,
+        )
 
     def restart(self) -> None:
         """What a supervisor does: start a new process, and again when that dies at once."""
@@ -105,6 +131,8 @@ class SimCloud:
 
     def guarded(self, act: Callable[[Plane], object]) -> bool:
         """Let the control plane do something; whether it did without trouble. One that dies or is replaced is restarted."""
+        if self._amid_cycle:
+            return self._tried(act)
         if self.plane is None:
             self.restart()
         if self.plane is None:
@@ -123,6 +151,25 @@ class SimCloud:
         self.restart()
         return False
 
+    def _tried(self, act: Callable[[Plane], object]) -> bool:
+        """Amid a cycle a death takes that cycle with it, and whoever was replaced learns it there."""
+        assert self.plane is not None, "a cycle is under way"
+        try:
+            act(self.plane)
+        except XingliuError as error:
+            self.say(f"   refused: {error}")
+            return False
+        return True
+
+    def _interrupt(self) -> None:
+        """Somebody is served while a cycle is under way."""
+        if not self._amid_cycle and self.plane is not None:
+            self._amid_cycle = True
+            try:
+                self.requests.carry_out(self._interrupters.wish())
+            finally:
+                self._amid_cycle = False
+
     # Time ---------------------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
@@ -140,11 +187,12 @@ class SimCloud:
 
     def _turn(self) -> None:
         seen = sum(self.troubles.seen.values())
-        self.turns += 1
         plans: list[object] = []
         done = self.guarded(lambda plane: plans.append(plane.turn()))
+        self.stale_plans += plans == [None]
         in_control = self.plane is not None and self.plane.owner == self.record.owner
         self.clean = done and in_control and plans != [None] and seen == sum(self.troubles.seen.values())
+        self.clean_steps = self.clean_steps + 1 if self.clean else 0
         self._tell_events()
         self.invariants.check()
 

@@ -51,7 +51,7 @@ def draw_queues(dice: Random, *, gpus: bool) -> list[dict[str, object]]:
     """The queues, with other quotas each time."""
     queues: list[dict[str, object]] = [{"name": QUEUES[0]}]
     for name in QUEUES[1:]:
-        quota = {"cpu": dice.choice((1, 2, 4, 6)), **({"h100": dice.choice((0, 1, 2, 4))} if gpus else {})}
+        quota = {"cpu": dice.choice((1, 4, 8, 16)), **({"h100": dice.choice((0, 2, 4, 8))} if gpus else {})}
         queues.append({"name": name, "quota": quota})
     return queues
 

@@ -1,7 +1,7 @@
 """What goes wrong, as data drawn from the seed, and what is wrong right now, which the stand-ins ask."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -30,6 +30,7 @@ class FaultKind(StrEnum):
     MEDDLING_WRITER = "meddling writer"
     STALE_PLANE = "stale control plane"
     CLOCK_STEP = "clock step"
+    INTERRUPTION = "request amid a cycle"
 
 
 K = FaultKind
@@ -77,7 +78,7 @@ def draw_faults(dice: Random, steps: int, *, calm: bool) -> tuple[Fault, ...]:
 
 
 def _draw_fault(dice: Random, step: int) -> Fault:
-    weights = [3 if kind is K.DEATH else 1 for kind in K]
+    weights = [3 if kind in (K.DEATH, K.INTERRUPTION) else 1 for kind in K]
     kind = dice.choices(list(K), weights)[0]
     lasts = dice.randint(1, 8) if kind in LASTING else 0
     amount = dice.randint(0, 40)
@@ -94,8 +95,10 @@ class Troubles:
         seen: how often each kind really made a difference to somebody.
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self._faults = list(faults)
+    def __init__(self, faults: Sequence[Fault], *, interrupt: Callable[[], None]) -> None:
+        """`interrupt` carries out somebody's wish, as another thread of the same process would."""
+        self._faults, self._interrupt = list(faults), interrupt
+        self._interrupt_in: int | None = None
         self.active: dict[FaultKind, int] = {}
         self.seen: Counter[FaultKind] = Counter()
         self._death_in: int | None = None
@@ -117,13 +120,15 @@ class Troubles:
             self._death_in = fault.amount
         elif fault.kind is K.LAUNCHER_HALF_DONE:
             self._half_after = fault.amount % 4
+        elif fault.kind is K.INTERRUPTION:
+            self._interrupt_in = fault.amount % 4
         elif fault.kind in (K.COMMIT_REFUSED, K.COMMIT_UNKNOWN):
             self._commit = fault.kind
 
     def stop(self) -> None:
         """Nothing goes wrong from now on."""
         self._faults, self.active = [], {}
-        self._death_in = self._half_after = self._commit = None
+        self._death_in = self._half_after = self._commit = self._interrupt_in = None
 
     def now(self, kind: FaultKind) -> bool:
         return kind in self.active
@@ -143,8 +148,18 @@ class Troubles:
             self.saw(K.DEATH)
             raise Died
 
+    def _may_interrupt(self) -> None:
+        if self._interrupt_in is None:
+            return
+        self._interrupt_in -= 1
+        if self._interrupt_in < 0:
+            self._interrupt_in = None
+            self.saw(K.INTERRUPTION)
+            self._interrupt()
+
     def reach_launcher(self) -> None:
         self.call()
+        self._may_interrupt()
         if self.now(K.LAUNCHER_DOWN):
             self.saw(K.LAUNCHER_DOWN)
             raise LauncherUnavailable("it does not answer")
@@ -152,6 +167,7 @@ class Troubles:
     def ensure_one(self, done: int) -> None:
         """Before each replica that `ensure` looks after; `done` were before it."""
         self.call()
+        self._may_interrupt()
         if self._half_after is not None and done >= self._half_after:
             self._half_after = None
             self.saw(K.LAUNCHER_HALF_DONE)

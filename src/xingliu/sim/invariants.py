@@ -8,11 +8,12 @@ from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
 from xingliu.fleet.model import Queue
+from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, QueueName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import Snapshot
-from xingliu.sim.oracle import objections
+from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
 from xingliu.workloads.model import FINAL, Job, JobState, Lease
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 HOLDING = frozenset({JobState.STARTING, JobState.RUNNING, JobState.STOPPING})
 CONSERVED_EVERY = 10
+STEPS_TO_KILL = 3
+LATEST_KILL_US = 7 * SECOND_US
 LONGEST = 1000
 
 
@@ -58,6 +61,7 @@ class Invariants:
                 self._check_conservation(unit)
         if self._cloud.clean:
             self._check_reasons(jobs)
+            self._check_stops(jobs)
             self._check_world()
 
     def hold(self, holds: bool, sentence: str) -> None:
@@ -163,6 +167,18 @@ class Invariants:
                 told = job.wait.reason if job.wait else None
                 self.hold(wait is not None and told is wait.reason, f"{job.id} waits for {wait}, and is told {told}")
 
+    def _check_stops(self, jobs: Mapping[JobId, Job]) -> None:
+        """What was to be killed is dead a step later; known only while clocks agree and nodes answer."""
+        plane, machines = self._cloud.plane, self._cloud.machines
+        assert plane is not None, "a clean step had one"
+        if self._cloud.accidents.clock_stepped or self._cloud.clean_steps < STEPS_TO_KILL:
+            return
+        for replica in machines.living():
+            kill_at_us = jobs[replica.job].kill_at_us
+            if replica.node not in machines.silent and replica.ended_us is None and kill_at_us is not None:
+                late_us = plane.clock.now_us() - kill_at_us
+                self.hold(late_us < LATEST_KILL_US, f"{replica.lease} was to be killed {late_us} us ago and lives")
+
     def _check_world(self) -> None:
         """The world kept by deltas is the one built anew."""
         plane = self._cloud.plane
@@ -190,7 +206,9 @@ class Invariants:
             requests = self._cloud.requests
             unlaunchable = bool(job.spec.secrets) and job.tenant in requests.forgetful
             asked = requests.asked[job.id]
-            found = list(objections(job, replicas[job.id], asked, calm=self._cloud.calm, unlaunchable=unlaunchable))
+            told = foretold(job, replicas[job.id], asked, calm=self._cloud.calm, unlaunchable=unlaunchable)
+            self.foretold += told is not None
+            found = list(objections(job, replicas[job.id], asked, told, unlaunchable=unlaunchable))
             self.hold(not found, f"{job.id} is {job.state}: {'; '.join(found)}")
 
 

@@ -18,6 +18,7 @@ SIGKILL, SIGTERM = 9, 15
 RENEWED_US = SECOND_US
 DYING_US = SECOND_US // 20
 NEVER_US = 1 << 62
+NOT_STARTED = "It was stopped before it started."
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Replica:
 
     Attributes:
         by_itself: whether it ended as its script says, or by mishap, and not because something stopped it.
+        struck: whether its node crashed under it, which no script says.
         told: its records so far, oldest first.
     """
 
@@ -45,6 +47,7 @@ class Replica:
     stop: Stop | None = None
     mishap: Mishap = Mishap.NONE
     by_itself: bool = True
+    struck: bool = False
     told: list[ReplicaRecord] = field(default_factory=list)
 
     @property
@@ -123,13 +126,22 @@ class Machines:
         if at_us < replica.ends_us:
             replica.ends_us, replica.end, replica.mishap, replica.by_itself = at_us, end, Mishap.NONE, False
 
-    # What befalls nodes -------------------------------------------------------------------------------------------------
+    # What befalls replicas and nodes ------------------------------------------------------------------------------------
+
+    def kill_process(self, replica: Replica) -> None:
+        """Somebody else kills its process, and its shim sees that."""
+        replica.ends_us, replica.end = self._timeline.true_us, (None, SIGKILL)
+
+    def kill_shim(self, replica: Replica) -> None:
+        """Its shim dies, and all of the replica with it."""
+        replica.ends_us, replica.mishap, replica.struck = self._timeline.true_us, Mishap.SHIM_LOST, True
 
     def silence(self, node: NodeName, *, crash: bool) -> None:
         """The node no longer answers. After a crash nothing runs on it, but nobody can tell before it is back."""
         self.silent.add(node)
         for replica in self.living():
             if crash and replica.node == node:
+                replica.struck = replica.ended_us is None
                 self._lose(replica, self._timeline.true_us)
                 self._empty(replica, self._timeline.true_us)
 
@@ -218,7 +230,7 @@ class Machines:
             exit_code=exit_code,
             signal=signal,
             stopped=not replica.by_itself,
-            message=replica.mishap.value,
+            message=replica.mishap.value or ("" if replica.started_us or not replica.ended_us else NOT_STARTED),
         )
 
     def _stamp(self, told_us: int | None, true_us: int | None) -> int | None:
@@ -231,4 +243,6 @@ class Machines:
 def _phase(replica: Replica) -> Phase:
     if replica.ended_us is None:
         return Phase.STARTING if replica.started_us is None else Phase.RUNNING
-    return {Mishap.SHIM_LOST: Phase.LOST, Mishap.NOT_LAUNCHED: Phase.LAUNCH_FAILED}.get(replica.mishap, Phase.ENDED)
+    if replica.mishap is Mishap.SHIM_LOST:
+        return Phase.LOST
+    return Phase.LAUNCH_FAILED if replica.started_us is None else Phase.ENDED

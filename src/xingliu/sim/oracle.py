@@ -8,8 +8,8 @@ from xingliu.sim.lives import Life, Mishap, Way, read_life
 from xingliu.sim.machines import Replica
 from xingliu.workloads.model import Job, JobSpec, JobState
 
-SLACK_US = 12 * SECOND_US
-"""How much longer than its time limit a job may run before it is noticed and gone: a step, a grace, a step."""
+SLACK_US = 4 * SECOND_US
+"""How far from its time limit an attempt's end must be to be foretold: ranks begin apart, and a step may be long."""
 
 
 def cause_of_way(way: Way) -> str:
@@ -27,9 +27,12 @@ def expected(spec: JobSpec, life: Life) -> tuple[JobState, int] | None:
     used_us = 0
     for number in range(1, 1000):
         way = life.way(number)
-        used_us += way.work_us
-        if spec.time_limit_us is not None and used_us + number * SLACK_US > spec.time_limit_us:
-            return None
+        if spec.time_limit_us is not None and way.mishap is not Mishap.NOT_LAUNCHED:
+            used_us += way.work_us
+            if used_us - number * SLACK_US > spec.time_limit_us:
+                return JobState.TIMED_OUT, number
+            if used_us + number * SLACK_US > spec.time_limit_us:
+                return None
         cause = cause_of_way(way)
         if not cause:
             return JobState.SUCCEEDED, number
@@ -49,22 +52,39 @@ def cause_of(replica: Replica) -> str:
     return "signal" if signal else f"exit:{exit_code}" if exit_code else ""
 
 
-def objections(job: Job, replicas: Sequence[Replica], asked: set[str], *, calm: bool, unlaunchable: bool) -> Iterable[str]:
-    """What is wrong with how the job ended. `unlaunchable`: its launch may have failed before any machine heard of it."""
-    if job.state is JobState.PENDING:
-        yield "never ended"
-    if calm and not asked:
-        life = read_life(job.spec.run)
-        wanted = expected(job.spec, life)
-        if wanted is not None and wanted != (job.state, job.attempt):
-            yield f"should be {wanted[0]} in attempt {wanted[1]}, not {job.state} in attempt {job.attempt}"
+def foretold(
+    job: Job, replicas: Sequence[Replica], asked: set[str], *, calm: bool, unlaunchable: bool
+) -> tuple[JobState, int] | None:
+    """How the job's script alone says it ends; None where anything else had a part in it.
+
+    Troubles of the control plane are no part: they may delay an end, and change none. Time limits are foretold only in
+    calm, for a clock that is set forward uses them up.
+    """
+    left_alone = not asked and not unlaunchable and not any(replica.struck for replica in replicas)
+    if not left_alone or (job.spec.time_limit_us is not None and not calm):
+        return None
+    return expected(job.spec, read_life(job.spec.run))
+
+
+def objections(
+    job: Job, replicas: Sequence[Replica], asked: set[str], wanted: tuple[JobState, int] | None, *, unlaunchable: bool
+) -> Iterable[str]:
+    """What is wrong with how the job ended.
+
+    Args:
+        asked: what people asked of it: stop, hold, release.
+        wanted: the state and number of attempts foretold, None where they cannot be.
+        unlaunchable: its launch may have failed before any machine heard of it.
+    """
+    if wanted is not None and wanted != (job.state, job.attempt):
+        yield f"should be {wanted[0]} in attempt {wanted[1]}, not {job.state} in attempt {job.attempt}"
     last = [replica for replica in replicas if replica.attempt == job.attempt]
     bad = [cause_of(replica) for replica in last if replica.by_itself and cause_of(replica)]
     good = bool(last) and len(last) == job.spec.nodes and all(each.by_itself and each.end == (0, None) for each in last)
     yield from _check_state(job, asked, good=good, bad=bad, unlaunchable=unlaunchable)
     if good and job.state is not JobState.SUCCEEDED and not asked and job.spec.time_limit_us is None:
         yield f"every rank exited with 0, yet it is {job.state}"
-    yield from _check_restarts(job, unlaunchable=unlaunchable)
+    yield from _check_restarts(job)
     yield from _check_killed(job, replicas, asked)
 
 
@@ -85,7 +105,7 @@ def _check_state(job: Job, asked: set[str], *, good: bool, bad: list[str], unlau
             pass
 
 
-def _check_restarts(job: Job, *, unlaunchable: bool) -> Iterable[str]:
+def _check_restarts(job: Job) -> Iterable[str]:
     """Never more than the policy allows, nor for other causes."""
     for cause, count in job.restarts.items():
         if cause not in job.spec.restart.on_events or count > job.spec.restart.max:

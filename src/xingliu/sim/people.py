@@ -54,17 +54,17 @@ class People:
 
     def wishes(self) -> list[Wish]:
         """Those of one step: none, one or two."""
-        return [self._wish() for _ in range(self._dice.choices((0, 1, 2), (5, 4, 1))[0])]
+        return [self.wish() for _ in range(self._dice.choices((0, 1, 2), (5, 4, 1))[0])]
 
-    def _wish(self) -> Wish:
+    def wish(self) -> Wish:
         verb = self._dice.choices(list(self._weights), list(self._weights.values()))[0]
         return Wish(verb, self._dice.random(), self._job() if verb == "submit" else None)
 
     def _job(self) -> dict[str, object]:
         """A job file; now and then one that no node or quota is large enough for."""
         dice, self._submitted = self._jobs, self._submitted + 1
-        nodes = dice.choices((1, 2, 3, 5), (65, 20, 10, 5))[0]
-        resources: dict[str, object] = {"cpu": dice.choice((0.5, 1, 2, 4)), "memory": dice.choice(("500MB", "2GB", "5GB"))}
+        nodes = dice.choices((1, 2, 3, 5), (70, 20, 8, 2))[0]
+        resources: dict[str, object] = {"cpu": dice.choice((0.5, 0.5, 1, 2, 4)), "memory": dice.choice(("500MB", "2GB", "5GB"))}
         if self._gpus and dice.random() < 0.5:
             resources["gpu"] = dice.choice((1, 1, 2, f"{GPU}:1"))
         document: dict[str, object] = {

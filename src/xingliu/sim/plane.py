@@ -1,5 +1,7 @@
 """One process of the control plane: everything `xl up` would build, over stand-ins. It may die at any step."""
 
+from collections.abc import Callable
+
 from xingliu.control.bootstrap import bootstrap
 from xingliu.control.cloud import Cloud
 from xingliu.control.health import Health
@@ -16,10 +18,11 @@ from xingliu.control.users import Users
 from xingliu.control.world import World
 from xingliu.kernel.clock import SECOND_US, Clock
 from xingliu.kernel.ids import Ids
-from xingliu.scheduling.model import Plan
+from xingliu.scheduling.model import Plan, Snapshot
 from xingliu.sim.sealer import SimSealer
 
 HEALTH_EVERY_US = 5 * SECOND_US
+Decide = Callable[[Snapshot], Plan]
 
 
 def nothing() -> None:
@@ -30,7 +33,16 @@ class Plane:
     """`turn` is one turn of its loop; everything else is what its API would call."""
 
     def __init__(
-        self, store: Store, launcher: Launcher, clock: Clock, ids: Ids, machine: Machine, *, owner: str, credential: str
+        self,
+        store: Store,
+        launcher: Launcher,
+        clock: Clock,
+        ids: Ids,
+        machine: Machine,
+        *,
+        owner: str,
+        credential: str,
+        decide: Decide,
     ) -> None:
         store.seize(owner)
         self.owner, self.store, self.clock = owner, store, clock
@@ -38,7 +50,7 @@ class Plane:
         sealer = SimSealer()
         self.world = World(store)
         launches = Launches(store, self.world, launcher, sealer)
-        self.scheduling = Scheduling(store, self.world, launcher, launches, clock)
+        self.scheduling = Scheduling(store, self.world, launcher, launches, clock, decide=decide)
         self.health = Health(store, self.world, launcher, clock)
         self.jobs = Jobs(store, self.world, self.scheduling, clock, wake=nothing)
         self.submissions = Submissions(store, self.world, self.scheduling, clock, ids, wake=nothing, check_space=nothing)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from xingliu.control.bootstrap import ADMIN
 from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import JobId, UserId
 from xingliu.sim.estate import TENANTS, draw_queues, has_gpus
@@ -16,8 +17,6 @@ from xingliu.workloads.model import Job
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
-
-BOSS = UserId("admin")
 
 
 class Requests:
@@ -55,7 +54,7 @@ class Requests:
 
     @property
     def _boss(self) -> Actor:
-        return self._cloud.actors[BOSS]
+        return self._cloud.actors[ADMIN]
 
     def _tenant(self, wish: Wish) -> str:
         return TENANTS[int(wish.chance * len(TENANTS))]
