@@ -136,6 +136,10 @@ class LocalCloud:
                     found.add(int(folder.name))
         return found
 
+    def names(self, lease: str) -> set[str]:
+        """The names of the replica's processes that live."""
+        return {Path(f"/proc/{pid}/comm").read_text().strip() for pid in self.processes(lease) if is_alive(pid)}
+
     def _cgroup_suffixes(self) -> list[str]:
         return [str(root).rpartition("xingliu-")[2] for root in self.parts.isolation.cgroups.roots.values()] or ["none"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 ABSENT, OUTSIDE = 3, 4
+STEPS_MAX = 1000
 
 
 def confine(folder: str, uid: int) -> None:
@@ -22,30 +23,34 @@ def confine(folder: str, uid: int) -> None:
         os.setresuid(uid, uid, uid)
 
 
-def stays_inside(path: str) -> bool:
-    """Whether `path` leads nowhere outside the current folder, links followed. Without a confined root this decides."""
-    root = Path.cwd()
-    return (root / path).resolve().is_relative_to(root) and not _has_outward_link(root, path)
+def follow(path: str) -> Path | None:
+    """Where `path` leads, links followed, relative to the current folder; None where it climbs out of that folder.
+
+    A link that climbs or is absolute leads out, even where a confined root would catch it.
+    """
+    at: list[str] = []
+    ahead = list(reversed(Path(path).parts))
+    for _ in range(STEPS_MAX):
+        if not ahead:
+            return Path(*at)
+        part = ahead.pop()
+        if part.startswith("/") or (part == ".." and not at):
+            return None
+        if part == "..":
+            at.pop()
+            continue
+        here = Path(*at, part)
+        if here.is_symlink():
+            ahead += reversed(here.readlink().parts)
+        else:
+            at.append(part)
+    return None
 
 
-def _has_outward_link(root: Path, path: str) -> bool:
-    """Whether a link on the way is absolute or climbs above the folder, wherever it would end up."""
-    at = root
-    for part in Path(path).parts:
-        at = at / part
-        if at.is_symlink():
-            target = at.parent / at.readlink()
-            if at.readlink().is_absolute() or not Path(os.path.normpath(target)).is_relative_to(root):
-                return True
-    return False
-
-
-def write(path: str, out: IO[bytes]) -> None:
+def write(path: Path, name: str, out: IO[bytes]) -> None:
     """Links inside are kept as links; what cannot be read or disappears meanwhile is left out."""
-    resolved = Path(path).resolve().relative_to(Path.cwd())
-    top = Path(path).name or "."
     with tarfile.open(fileobj=out, mode="w|") as tar:
-        _add(tar, resolved, top)
+        _add(tar, path, name)
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
@@ -85,11 +90,12 @@ class _Exactly:
 
 def main(folder: str, path: str, uid: int) -> int:
     confine(folder, uid)
-    if not stays_inside(path):
+    found = follow(path)
+    if found is None:
         return OUTSIDE
-    if not os.path.lexists(path):
+    if not found.exists():
         return ABSENT
-    write(path, sys.stdout.buffer)
+    write(found, Path(path).name or ".", sys.stdout.buffer)
     return 0
 
 

@@ -83,7 +83,7 @@ def _read(segments: list[tuple[int, Path]], offset: int, limit_bytes: int) -> Lo
     end = segments[-1][0] + segments[-1][1].stat().st_size
     if offset < 0:
         offset = max(end + offset, 0)
-    at = start = min(max(offset, segments[0][0]), end) if offset < segments[0][0] else offset
+    at = start = min(max(offset, segments[0][0]), end)
     parts: list[bytes] = []
     for first, path in segments:
         size = path.stat().st_size if path.exists() else 0

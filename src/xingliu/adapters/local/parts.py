@@ -19,7 +19,9 @@ from xingliu.kernel.clock import Clock
 class LocalParts:
     """The ports that this machine stands behind."""
 
+    places: Places
     isolation: Isolation
+    orders: Orders
     machine: LocalMachine
     launcher: LocalLauncher
     files: LocalFiles
@@ -35,10 +37,13 @@ def open_local(home: Path, clock: Clock, *, isolation: Isolation | None = None) 
     places.make()
     isolation = isolation or detect_isolation(places)
     interpreters, gpus = find_interpreters(places), find_gpus()
+    orders = Orders(places, isolation, interpreters, gpus)
     return LocalParts(
+        places=places,
         isolation=isolation,
+        orders=orders,
         machine=LocalMachine(places, isolation, interpreters, gpus),
-        launcher=LocalLauncher(places, Orders(places, isolation, interpreters, gpus), clock),
+        launcher=LocalLauncher(places, orders, clock),
         files=LocalFiles(places, isolation),
         shells=LocalShells(places, isolation),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from xingliu.adapters.local.isolation import Isolation, Walls
 from xingliu.adapters.local.places import Places
 
-WORK, JOB, TEMPORARY, HOME = "/work", "/job", "/tmp", "/home/job"
+WORK, JOB, TEMPORARY, HOME = "/xl/work", "/job", "/tmp", "/home/job"
 PYTHON = "/run/xingliu/python"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER = "job"
@@ -73,10 +73,14 @@ def _system(places: Places) -> list[str]:
 def _own(view: View) -> list[str]:
     size = ["--size", str(view.shm_bytes)] if view.shm_bytes else []
     mounts = ["--perms", "1777", *size, "--tmpfs", "/dev/shm"]
-    mounts += ["--dir", "/home", "--dir", "/run/xingliu"]  # what bubblewrap makes by itself above a private folder is private too
-    for here, inside in view.read_only:
+    mounts += ["--dir", "/home", "--dir", "/run/xingliu", "--dir", "/xl"]  # above a private folder it would make private ones
+    for here, inside in ((view.temporary, TEMPORARY), (view.home, HOME)):
+        mounts += ["--bind", str(here), inside]
+    for here, inside in view.read_only:  # after the two, for a checkout may well lie in /tmp; both are empty before the start
+        for above in reversed(Path(inside).parents[:-1]):
+            mounts += ["--dir", str(above)]
         mounts += ["--ro-bind", str(here), inside]
-    for here, inside in ((view.work, WORK), (view.job, JOB), (view.temporary, TEMPORARY), (view.home, HOME)):
+    for here, inside in ((view.work, WORK), (view.job, JOB)):
         mounts += ["--bind", str(here), inside]
     if view.accounts is not None:
         for name in ("passwd", "group"):

@@ -39,7 +39,9 @@ class LocalShells:
         marker = f"XL_SHELL={secrets.token_hex(8)}"
         name, _, value = marker.partition("=")
         prelude = os.memfd_create("environment", 0)
-        os.write(prelude, f"unset BASH_ENV\n{exports}\nexport {name}={value} TERM=xterm-256color\nexec {prelude}<&-\n".encode())
+        there = f"cd {WORK}\n" if self._isolation.sandboxed else ""
+        own = f"export {name}={value} TERM=xterm-256color\nexec {prelude}<&-\n"
+        os.write(prelude, f"unset BASH_ENV\n{exports}\n{there}{own}".encode())
         environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", name: value, "BASH_ENV": f"/proc/self/fd/{prelude}"}
         inner = ["-c", 'exec "$@"', "xl", *(command or [self._isolation.shell, "-i"])]
         folders = " ".join(map(str, _strings(record["cgroups"])))
@@ -79,7 +81,7 @@ class LocalShells:
     def _enter(self, record: Mapping[str, object], uid: int) -> list[str]:
         if not self._isolation.sandboxed:
             return []
-        spaces = ["--mount", "--pid", "--ipc", "--uts", "--root", f"--wd={WORK}"]
+        spaces = ["--mount", "--pid", "--ipc", "--uts", "--root"]
         if self._isolation.walls is Walls.NAMESPACE:
             return ["nsenter", "--target", str(record["inside"]), "--user", "--preserve-credentials", *spaces, "--"]
         return ["nsenter", "--target", str(record["inside"]), *spaces, "--", *drop_to(self._isolation, uid)]
