@@ -25,7 +25,7 @@ PLACE = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
 STEPS = int(os.environ.get("STEPS", "1000"))
 SAVE_EVERY, PRINT_EVERY = 50, 25
 MEET_WITHIN_S, STEP_WITHIN_S = 30, 60
-LOST_OTHERS = 75
+LOST_OTHERS, LINGER_S = 75, 3
 FOLDER = Path(os.environ.get("XL_JOB_DIR", ".")) / "ckpt"
 CHECKPOINT = FOLDER / "last.json"
 
@@ -155,6 +155,7 @@ def main() -> int:
         return count()
     except (OSError, ValueError) as error:
         print(f"rank {RANK} lost the others: {error}", flush=True)
+        time.sleep(LINGER_S)  # whoever ends the gang blames the rank that died, not the one that noticed
         return LOST_OTHERS
 
 

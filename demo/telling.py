@@ -44,11 +44,12 @@ class Teller:
             self._line(f"    {line}")
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Numbers to the right, words to the left."""
         cells = [list(headers), *([str(value) for value in row] for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+        sides = [">" if rows and str(rows[0][column])[:1].isdigit() else "<" for column in range(len(headers))]
         for number, row in enumerate(cells):
-            first, *rest = zip(row, widths, strict=True)
-            line = "  ".join([f"{first[0]:<{first[1]}}", *(f"{cell:>{width}}" for cell, width in rest)])
+            line = "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
             self._line(self._styled(f"    {line}", "1") if number == 0 else f"    {line}")
 
     def live(self, text: str) -> None:

@@ -26,7 +26,7 @@ SAVE_EVERY, PRINT_EVERY = 20, 5
 CONTEXT, BATCH, WIDTH, LAYERS, HEADS = 96, 16, 128, 3, 4
 TEXT_BYTES_MAX = 8_000_000
 THREADS_MAX = 4
-LOST_OTHERS = 75
+LOST_OTHERS, LINGER_S = 75, 3
 FOLDER = Path(os.environ.get("XL_JOB_DIR", ".")) / "ckpt"
 CHECKPOINT = FOLDER / "last.pt"
 
@@ -176,6 +176,7 @@ def main() -> int:
         if "gloo" not in str(error).lower() and not isinstance(error, dist.DistError):
             raise
         print(f"rank {RANK} lost the others: {str(error).splitlines()[0][:200]}", flush=True)
+        time.sleep(LINGER_S)  # whoever ends the gang blames the rank that died, not the one that noticed
         return LOST_OTHERS
     return code
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from xingliu.cli.client import Client, part
 from xingliu.cli.credentials import Credentials
 from xingliu.cli.errors import CloudUnreachable
+from xingliu.kernel.ids import JobId, attempt_id, lease_id, replica_id, role_id
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class LivingCloud:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._kept: Client | None = None
         self.marker = f"XL_REPLICA=xingliu-{hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:8]}/".encode()
 
     # Commands ------------------------------------------------------------------------------------------------------
@@ -58,8 +60,18 @@ class LivingCloud:
 
     @property
     def client(self) -> Client:
+        """The admin's, for where the cloud is now."""
         found = json.loads((self.home / "client.json").read_text())
-        return Client(Credentials(found["url"], found["key"], found.get("ca"), "the test"))
+        credentials = Credentials(found["url"], found["key"], found.get("ca"), "the test")
+        if self._kept is None or self._kept.credentials != credentials:
+            self._let_go()
+            self._kept = Client(credentials)
+        return self._kept
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def patiently(self, ask: Callable[[Client], T]) -> T:
         """What the cloud answers, asked again while it is being restarted."""
@@ -127,7 +139,11 @@ class LivingCloud:
                     found[record.parent.name] = int(facts["shim"])
         return found
 
-    def replica_processes(self) -> dict[int, Mapping[str, str]]:
+    def shim(self, job: str, rank: int = 0, attempt: int = 1) -> int:
+        """The pid of the shim that owns this running replica."""
+        return self.shims()[lease_id(attempt_id(replica_id(role_id(JobId(job), "main"), rank), attempt))]
+
+    def replica_processes(self) -> Mapping[int, Mapping[str, str]]:
         """The environment of every process on this machine that a replica of this home started, by pid."""
         found = {}
         for folder in Path("/proc").iterdir():
@@ -164,6 +180,7 @@ class LivingCloud:
 
     def end(self) -> None:
         """Stop everything this home runs, whatever state it is in."""
+        self._let_go()
         with contextlib.suppress(OSError, ValueError):
             pid = self.supervisor()
             if self.is_ours(pid):

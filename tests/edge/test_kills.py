@@ -72,7 +72,9 @@ def submit_batch(cloud: LivingCloud, dice: Random, seed: int, *, count: int = 6)
 def assert_ended_as_written(cloud: LivingCloud, one: Submitted) -> None:
     """One attempt, with the exit code it was written to end with, and its whole story once."""
     [job] = cloud.wait_for_end(one.job)
-    [attempt] = cloud.attempts(one.job)
+    attempts = cloud.attempts(one.job)
+    assert len(attempts) == 1, f"it was to run once: {attempts}"
+    [attempt] = attempts
     state = "SUCCEEDED" if one.code == 0 else "FAILED"
     assert (job["state"], job["exit_code"], job["signal"]) == (state, one.code, None), job
     assert (attempt["outcome"], attempt["exit_code"], attempt["signal"]) == (state, one.code, None), attempt
@@ -118,10 +120,9 @@ def test_killing_a_shim_is_a_node_failure_without_an_exit_code(cloud: LivingClou
     restart = {"on_events": [], "max": 0}
     victim = cloud.submit(name=f"victim-{seed}", resources=SMALL, run=script, restart=restart)
     batch = submit_batch(cloud, dice, seed)
-    wait_for_running(cloud, [victim])
+    cloud.wait_for_state(victim, "RUNNING")
     sleep(dice.uniform(0, 1.5))
-    [attempt] = cloud.attempts(victim)
-    os.kill(cloud.shims()[attempt["lease"]], signal.SIGKILL)
+    os.kill(cloud.shim(victim), signal.SIGKILL)
     [job] = cloud.wait_for_end(victim)
     [attempt] = cloud.attempts(victim)
     assert (job["state"], job["exit_code"], job["signal"]) == ("FAILED", None, None), job
@@ -138,10 +139,10 @@ def test_killing_a_shim_is_a_node_failure_without_an_exit_code(cloud: LivingClou
 def test_a_job_whose_shim_was_killed_runs_again_and_ends_well(cloud: LivingCloud, seed: int) -> None:
     dice = Random(f"shim, restarted {seed}")
     job_id = cloud.submit(name=f"again-{seed}", resources=SMALL, run=FOREVER)
+    cloud.wait_for_state(job_id, "RUNNING")
     wait_until(lambda: "start 1 0" in cloud.files(job_id).get("story", ""), "its first attempt began")
     sleep(dice.uniform(0, 0.5))
-    [attempt] = cloud.attempts(job_id)
-    os.kill(cloud.shims()[attempt["lease"]], signal.SIGKILL)
+    os.kill(cloud.shim(job_id), signal.SIGKILL)
     [job] = cloud.wait_for_end(job_id)
     first, second = cloud.attempts(job_id)
     assert (job["state"], job["exit_code"], job["restarts"]) == ("SUCCEEDED", 0, {NODE_FAILURE: 1}), job
