@@ -7,18 +7,18 @@ from dataclasses import replace
 from xingliu.control.discretion import unnamed
 from xingliu.control.errors import StalePlan
 from xingliu.control.launches import Launches
+from xingliu.control.placing import place_job
 from xingliu.control.ports import Launcher, Store, Unit
 from xingliu.control.settling import Settling
 from xingliu.control.world import World
 from xingliu.kernel.clock import Clock
-from xingliu.kernel.ids import JobId, attempt_id, lease_id, replica_id, role_id
+from xingliu.kernel.ids import JobId
 from xingliu.scheduling.model import Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.training.gang import event
-from xingliu.workloads.model import Attempt, JobState, Lease, Wait
+from xingliu.workloads.model import JobState, Wait
 
 log = logging.getLogger(__name__)
-MAIN_ROLE = "main"
 
 
 class Scheduling:
@@ -98,35 +98,12 @@ class Scheduling:
         for place in placements:
             job = unit.jobs.get(place.job)
             assert job is not None, "checked by _check_fresh in the same transaction"
-            number = job.attempt + 1
-            job = replace(job, state=JobState.STARTING, attempt=number, wait=None, generation=job.generation + 1)
             address, port = addresses[place.job]
-            attempts, leases = [], []
-            for seat in place.seats:
-                replica = replica_id(role_id(job.id, MAIN_ROLE), seat.rank)
-                attempt = Attempt(attempt_id(replica, number), replica, job.id, seat.rank, number, address, port)
-                attempts.append(attempt)
-                leases.append(
-                    Lease(
-                        id=lease_id(attempt.id),
-                        attempt=attempt.id,
-                        job=job.id,
-                        tenant=job.tenant,
-                        project=job.project,
-                        queue=job.queue,
-                        pool=seat.pool,
-                        flavor=seat.flavor,
-                        node=seat.node,
-                        resources=seat.resources,
-                        opened_us=now_us,
-                        gpus=seat.gpus,
-                    )
-                )
-            unit.jobs.put(job)
-            unit.attempts.put(*attempts)
-            unit.leases.put(*leases)
-            facts = {"number": number, "nodes": [seat.node for seat in place.seats], "cycle": self.cycle}
-            unit.events.append(event("job.placed", job, now_us, facts=facts))
+            placing = place_job(job, place, address=address, port=port, cycle=self.cycle, now_us=now_us)
+            unit.jobs.put(placing.job)
+            unit.attempts.put(*placing.attempts)
+            unit.leases.put(*placing.leases)
+            unit.events.append(placing.event)
 
     def _record_waits(self, unit: Unit, waits: dict[JobId, Wait]) -> None:
         """A job remembers its reason, written when it changes; the numbers of the last cycle are in `waits`."""

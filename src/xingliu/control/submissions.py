@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from xingliu.control.discretion import discreet, unnamed
 from xingliu.control.errors import TooMany
+from xingliu.control.placing import MAIN_ROLE
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
-from xingliu.control.scheduling import MAIN_ROLE, Scheduling
+from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
 from xingliu.control.world import World, pending_job
 from xingliu.fleet.quote import Quote, quote

@@ -7,6 +7,7 @@ from xingliu.control.cloud import settings_of
 from xingliu.control.ports import Store, Unit
 from xingliu.control.records import held_intervals, node_spans
 from xingliu.control.scope import Scope
+from xingliu.control.witness import witnessed_intervals
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.intervals import Interval
@@ -71,7 +72,7 @@ def conserved(unit: Unit, window: Interval) -> Conservation:
     """The conservation report of everything, for `window`, which ends no later than now."""
     spans, kinds = node_spans(unit)
     held = list(held_intervals(unit, {}, window))
-    return conservation(spans, held, window, kinds)
+    return conservation(spans, held, window, kinds, witnessed=witnessed_intervals(unit, window))
 
 
 def _rows(readings: Iterable[Reading], prices: Prices, currency: str) -> list[UsageRow]:

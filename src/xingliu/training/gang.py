@@ -57,7 +57,8 @@ def _seen(
         events.append(_end_event(job, attempt, lease, now_us))
     if record.over and record.empty_us is not None and lease.released_us is None:
         lease = replace(lease, released_us=now_us)
-        events.append(event("lease.released", job, now_us, facts=_place(attempt, lease)))
+        facts = {**_place(attempt, lease), "lease": lease.id, "released_us": lease.released_us}
+        events.append(event("lease.released", job, now_us, facts=facts))
     return attempt, lease
 
 
