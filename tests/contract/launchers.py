@@ -1,18 +1,27 @@
 """Every launcher there is, behind one way to say what a replica does and to let time pass."""
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from random import Random
 from typing import Protocol
 
 from tests import local
 
 from xingliu.control.ports import DesiredReplica, Launch, Launcher
+from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import LeaseId
+from xingliu.sim.clock import Timeline
+from xingliu.sim.faults import Troubles
+from xingliu.sim.launcher import PORTS, SimLauncher
+from xingliu.sim.lives import Life, OnStop, Way
+from xingliu.sim.machines import NEVER_US, Machines
 from xingliu.workloads.records import ReplicaRecord
 
-KINDS = ["local"]
+KINDS = ["sim", "local"]
 
 
 class Part(Enum):
@@ -39,6 +48,10 @@ class Stage(Protocol):
         ...
 
     def now_us(self) -> int: ...
+    def is_free(self, host: str, port: int) -> bool:
+        """Whether a replica could listen there. Raises OSError."""
+        ...
+
     def restart(self) -> None:
         """A new launcher over what runs."""
         ...
@@ -87,13 +100,71 @@ class LocalStage:
     def kill_owner(self, lease: str) -> None:
         local.kill(self.cloud.shim_pid(lease))
 
+    def is_free(self, host: str, port: int) -> bool:
+        with socket.socket() as probe:
+            probe.bind((host, port))
+        return True
+
     def kill_process(self, lease: str) -> None:
         local.kill(self.cloud.command(lease, "sleep 1000"))
 
 
+class SimStage:
+    """Virtual machines; time passes only in `until`."""
+
+    WAYS: Mapping[Part, Way] = {
+        Part.SUCCEEDS: Way(work_us=SECOND_US),
+        Part.FAILS: Way(work_us=SECOND_US, exit_code=3),
+        Part.STAYS: Way(work_us=NEVER_US // 2),
+        Part.IS_DEAF: Way(work_us=NEVER_US // 2, on_stop=OnStop.IGNORES),
+    }
+
+    def __init__(self) -> None:
+        self._timeline = Timeline()
+        self._machines = Machines(self._timeline, Random(0))
+        self.restart()
+
+    def launch(self, lease: str, part: Part) -> Launch:
+        rank = int(lease.split(".")[-2])
+        way = replace(self.WAYS[part], rank=rank)
+        return replace(local.launch(lease, Life((way,)).script()), rank=rank, environment={"XL_ATTEMPT": "1"})
+
+    def starts(self, lease: str) -> int:
+        replica = self._machines.replicas.get(LeaseId(lease))
+        return int(replica is not None and replica.started_us is not None)
+
+    def until(self, happened: Callable[[], object]) -> None:
+        for _ in range(1000):
+            if happened():
+                return
+            self._timeline.pass_by(SECOND_US // 10)
+            self._machines.pass_time()
+        raise AssertionError("it did not happen in a hundred seconds")
+
+    def now_us(self) -> int:
+        return self._timeline.wall_us()
+
+    def restart(self) -> None:
+        self.launcher = SimLauncher(self._machines, Troubles((), interrupt=self._nobody), Random(0))
+
+    def _nobody(self) -> None:
+        """Nobody wishes anything here."""
+
+    def kill_owner(self, lease: str) -> None:
+        self._machines.kill_shim(self._machines.replicas[LeaseId(lease)])
+
+    def kill_process(self, lease: str) -> None:
+        self._machines.kill_process(self._machines.replicas[LeaseId(lease)])
+
+    def is_free(self, host: str, port: int) -> bool:
+        return host != "" and port in range(*PORTS)
+
+
 @contextmanager
 def make_stage(kind: str, tmp_path: Path) -> Iterator[Stage]:
-    assert kind == "local"
+    if kind == "sim":
+        yield SimStage()
+        return
     stage = LocalStage(tmp_path / "home")
     try:
         yield stage

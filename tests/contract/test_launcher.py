@@ -1,6 +1,5 @@
 """What control may rely on, of every launcher."""
 
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +165,4 @@ def test_whoever_subscribes_is_woken_when_a_replica_ends(play: Play) -> None:
 
 
 def test_an_address_has_a_port_that_is_free(play: Play) -> None:
-    host, port = play.stage.launcher.address(NodeName("here"))
-    with socket.socket() as probe:
-        probe.bind((host, port))
+    assert play.stage.is_free(*play.stage.launcher.address(NodeName("here")))

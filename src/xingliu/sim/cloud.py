@@ -27,7 +27,7 @@ from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.tenancy.model import Actor
 from xingliu.workloads.model import FINAL, Job, JobState, PendingReason
 
-STEPS = 60
+STEPS = 50
 DRAIN_STEPS_MAX = 1500
 LONGEST_STEP_US = 3 * SECOND_US
 NOT_OVER = frozenset(JobState) - FINAL

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from xingliu.control.ports import Unit
@@ -9,7 +10,7 @@ from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
 from xingliu.fleet.model import Queue
 from xingliu.kernel.clock import SECOND_US
-from xingliu.kernel.ids import JobId, QueueName
+from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import Snapshot
@@ -64,7 +65,7 @@ class Invariants:
             self._check_stops(jobs)
             self._check_world()
 
-    def hold(self, holds: bool, sentence: str) -> None:
+    def hold(self, holds: object, sentence: str) -> None:
         if not holds:
             seed, step = self._cloud.seed, self._cloud.step_number
             replay = f"./dev sim --seed {seed} --steps {self._cloud.steps}"
@@ -76,7 +77,7 @@ class Invariants:
         """No device is leased twice, none that is not there, no node beyond what it has."""
         nodes = {node.name: node for node in unit.nodes.find()}
         taken: set[tuple[str, int]] = set()
-        held: dict[str, Resources] = defaultdict(Resources)
+        held: dict[NodeName, Resources] = defaultdict(Resources)
         for lease in leases:
             held[lease.node] = held[lease.node] + lease.resources
             devices = {device.index for device in nodes[lease.node].devices}
@@ -85,8 +86,9 @@ class Invariants:
                 self.hold(gpu in devices, f"{lease.id} holds GPU {gpu}, which {lease.node} does not have")
                 taken.add((lease.node, gpu))
         for name, resources in held.items():
-            capacity = nodes[name].capacity  # type: ignore[index]  # keys are node names
-            self.hold(resources.within(capacity), f"{name} has {capacity} and leases {resources}")
+            capacity = nodes[name].capacity
+            if not resources.within(capacity):
+                self.hold(False, f"{name} has {capacity} and leases {resources}")
 
     def _check_quota(self, queues: Mapping[QueueName, Queue], leases: list[Lease]) -> None:
         """What a queue holds is within its quota, or shrinks towards one that an operator lowered."""
@@ -186,8 +188,10 @@ class Invariants:
         kept, anew = plane.world, World(MemoryStore(self._cloud.record))
         self.hold(kept.jobs == anew.jobs, "the world's jobs are not the record's")
         self.hold(kept.settings == anew.settings, "the world's settings are not the record's")
-        for by_deltas, built in zip(*(_picture(world.snapshot(cycle=0, now_us=0)) for world in (kept, anew)), strict=False):
-            self.hold(by_deltas == built, f"the world by deltas is not the one built anew: {by_deltas}, not {built}")
+        by_deltas, built = (_picture(world.snapshot(cycle=0, now_us=0)) for world in (kept, anew))
+        if by_deltas != built:
+            apart = next(pair for pair in zip_longest(by_deltas, built) if pair[0] != pair[1])
+            self.hold(False, f"the world by deltas is not the one built anew: {apart[0]}, not {apart[1]}")
 
     # The end --------------------------------------------------------------------------------------------------------------
 
