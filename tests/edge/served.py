@@ -48,7 +48,7 @@ class Someone:
 
 
 class Served:
-    """A cloud and the clients of it. Its cycle does not turn unless `cloud.start` is called."""
+    """A cloud and the clients of it. Its cycle does not turn: nothing changes that no request asked for."""
 
     def __init__(self, cloud: Cloud, app: FastAPI, url: str, key: str) -> None:
         self.cloud, self.app, self.url = cloud, app, url
@@ -90,18 +90,15 @@ class Served:
 
 
 @contextmanager
-def served(home: Path, *, turning: bool = False) -> Iterator[Served]:
-    """`turning`: whether cycles run."""
+def served(home: Path) -> Iterator[Served]:
     home.mkdir(parents=True, exist_ok=True)
-    cloud = build(UpSettings(home, port=0), "http://127.0.0.1", on_lost=lambda: None)
+    cloud = build(UpSettings(home, port=0, sandbox=False), "http://127.0.0.1", on_lost=lambda: None)
     app = create_app(cloud.services)
     config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until(lambda: server.started, "the server's start")
-    if turning:
-        cloud.start()
     port = server.servers[0].sockets[0].getsockname()[1]
     key = json.loads((home / "client.json").read_text())["key"]
     found = Served(cloud, app, f"http://127.0.0.1:{port}", key)
