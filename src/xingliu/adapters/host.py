@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from threading import Lock
 
 from xingliu.kernel.ids import JobId
@@ -18,13 +19,14 @@ FIRST_DAY_US = 1_735_689_600_000_000
 class SystemClock:
     """The system's time, except that it never goes back: it stands still until the system's time has caught up."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_ns: Callable[[], int] = time.time_ns) -> None:
+        self._read_ns = read_ns
         self._lock = Lock()
         self._last_us = 0
 
     def now_us(self) -> int:
         with self._lock:
-            self._last_us = max(self._last_us, time.time_ns() // 1000)
+            self._last_us = max(self._last_us, self._read_ns() // 1000)
             return self._last_us
 
 

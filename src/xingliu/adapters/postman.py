@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import BadStatusLine, HTTPConnection, HTTPException
 from threading import Timer
 from urllib.parse import SplitResult, urlsplit
 
@@ -96,8 +96,8 @@ def _cut(line: socket.socket) -> None:
 
 def _plain(error: Exception, timeout_s: float) -> str:
     match error:
-        case TimeoutError():
-            return f"no answer within {timeout_s:g} s"
+        case TimeoutError() | BadStatusLine():
+            return f"no answer within {timeout_s:g} s, or none in HTTP"
         case ConnectionRefusedError():
             return "nothing listens there"
         case socket.gaierror():
@@ -105,6 +105,6 @@ def _plain(error: Exception, timeout_s: float) -> str:
         case ssl.SSLCertVerificationError():
             return "its certificate is not trusted"
         case HTTPException():
-            return "it did not answer in HTTP, or not in time"
+            return "it does not speak HTTP"
         case _:
             return str(error) or type(error).__name__

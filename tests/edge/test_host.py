@@ -1,0 +1,46 @@
+"""This machine's clock and chance."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from xingliu.adapters.host import FIRST_DAY_US, SystemClock, SystemIds
+
+SECOND_US = 1_000_000
+
+
+def test_time_stands_still_while_the_system_clock_goes_back() -> None:
+    readings: Iterator[int] = iter([5_000_000_000, 5_000_002_000, 4_000_000_000, 5_000_001_999, 5_000_003_000])
+    clock = SystemClock(lambda: next(readings))
+    assert [clock.now_us() for _ in range(5)] == [5_000_000, 5_000_002, 5_000_002, 5_000_002, 5_000_003]
+
+
+def test_job_ids_are_short_and_sort_by_creation() -> None:
+    ids = SystemIds()
+    instants = [FIRST_DAY_US, FIRST_DAY_US + 1000, FIRST_DAY_US + 10**14, FIRST_DAY_US + 10**15]
+    made = [ids.job(instant) for instant in instants]
+    assert made == sorted(set(made))
+    assert all(re.fullmatch("[0-9a-hjkmnp-tv-z]{12}", job) for job in made)
+    assert [SystemIds().job(instant)[:8] for instant in instants] == [job[:8] for job in made]
+
+
+def test_job_ids_grow_within_a_millisecond_and_when_time_goes_back() -> None:
+    ids = SystemIds()
+    made = [ids.job(FIRST_DAY_US + 5 * SECOND_US - step) for step in range(5000)]
+    assert made == sorted(set(made))
+
+
+def test_job_ids_never_collide_between_threads() -> None:
+    ids = SystemIds()
+    with ThreadPoolExecutor(4) as threads:
+        made = [job for part in threads.map(lambda _: [ids.job(FIRST_DAY_US) for _ in range(2000)], range(4)) for job in part]
+    assert len(set(made)) == 8000
+
+
+def test_chance_is_new_each_time() -> None:
+    ids = SystemIds()
+    assert len({ids.short() for _ in range(100)}) == 100
+    secrets = {ids.secret() for _ in range(100)}
+    assert len(secrets) == 100
+    assert all(re.fullmatch("[A-Za-z0-9_-]{43}", secret) for secret in secrets)
+    assert SystemIds().job(FIRST_DAY_US) != SystemIds().job(FIRST_DAY_US)
