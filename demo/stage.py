@@ -42,6 +42,7 @@ class Stage:
         small: without torch, in under a minute.
         keys: of the tenants' users; a tenant without one acts as the admin (a cloud for a single tenant).
         cpu_milli, memory_bytes: what a rank of the gang asks for: a whole node's cores.
+        multi_tenant: whether the cloud keeps tenants' files and processes apart.
     """
 
     teller: Teller
@@ -51,7 +52,7 @@ class Stage:
     keys: dict[str, str] = field(default_factory=dict)
     cpu_milli: int = 1000
     memory_bytes: int = MEMORY_BYTES
-    nodes: int = 2
+    multi_tenant: bool = True
     _clients: dict[Credentials, Client] = field(default_factory=dict)
 
     # The cloud -----------------------------------------------------------------------------------------------------
@@ -122,7 +123,8 @@ def bring_up(stage: Stage) -> None:
         who = stage.client().get("/v1/whoami")
     else:
         stage.teller.say(f"A cloud is up in {stage.home}, at {stage.client().url}: it is used as it is.")
-    if not who["cloud"]["multi_tenant"]:
+    stage.multi_tenant = bool(who["cloud"]["multi_tenant"])
+    if not stage.multi_tenant:
         stage.teller.say(
             "It was not started by root, so every job runs as you: red and blue are kept apart in the accounts, but not from "
             "each other's files. As root they would be."
@@ -196,7 +198,6 @@ def _wait_until_ready(stage: Stage) -> None:
         return nodes if nodes and all(node["state"] == "ready" for node in nodes) else None
 
     nodes = wait_for(ready, "the nodes become ready", limit_s=30)
-    stage.nodes = len(nodes)
     stage.cpu_milli = min(node["capacity"]["cpu"] for node in nodes)
     stage.memory_bytes = min(MEMORY_BYTES, *(node["capacity"]["memory"] for node in nodes))
 
@@ -204,7 +205,8 @@ def _wait_until_ready(stage: Stage) -> None:
 def invite_tenants(stage: Stage) -> None:
     """Two tenants, each with a project, a user and a key. Those that are there stay."""
     stage.teller.title("Two tenants")
-    stage.teller.say("Red and blue are invoiced apart, and neither sees the other's jobs, files or processes.")
+    what = "jobs, files or processes" if stage.multi_tenant else "jobs"
+    stage.teller.say(f"Red and blue are invoiced apart, and neither sees the other's {what}.")
     known = _kept_keys(stage)
     for tenant, user in USERS.items():
         _create(stage, "tenant", "create", tenant)

@@ -1,5 +1,6 @@
 """Red trains on two nodes, all or nothing; blue's short jobs wait; a rank is killed, and the training goes on."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from demo.telling import bar
 Json = dict[str, Any]
 SHORT = "demo-short"
 SHORTS = 6
-UPTO, UPTO_SMALL = 12_000_000, 3_000_000
+UPTO = 12_000_000
 STEPS, STEPS_SMALL = 240, 1000
 START_WITHIN_S, STEP_WITHIN_S, END_WITHIN_S = 60, 180, 600
 
@@ -23,7 +24,7 @@ def tell(stage: Stage) -> None:
     if red.look()["attempt"] == 1:
         wait_for_checkpoint(stage, red)
         kill_a_rank(stage, red)
-    tell_restart(stage, red)
+    tell_restart(stage, red, blue)
     wait_for_all(stage, red, blue)
 
 
@@ -94,11 +95,10 @@ def submit_shorts(stage: Stage, red: Followed) -> list[str]:
         for job in client.pages("/v1/jobs", most=100, **_own_project(stage, BLUE))
         if job["name"].startswith(SHORT) and job["submitted_us"] >= since_us
     }
-    upto = UPTO_SMALL if stage.small else UPTO
     for number in range(1, SHORTS + 1):
         name = f"{SHORT}-{number}"
         if name not in there:
-            path = stage.fill("short.yaml", name=name, cpu=_cores(min(1000, stage.cpu_milli)), upto=upto)
+            path = stage.fill("short.yaml", name=name, cpu=_cores(min(1000, stage.cpu_milli)), upto=UPTO)
             job = stage.ask("run", "-y", str(path), tenant=BLUE)
             there[name] = job["id"]
             if number == 1:
@@ -143,14 +143,14 @@ def kill_a_rank(stage: Stage, red: Followed) -> None:
         return
     seen = red.at(1)
     stage.teller.say(f"At step {seen.step}, with a checkpoint of step {seen.saved}, rank 1 dies without a word:")
-    stage.teller.command(f"kill -9 {pids[0]}", "root")
+    stage.teller.command(f"kill -9 {pids[0]}", "root" if os.geteuid() == 0 else "you")
     try:
         kill(pids[0])
     except (ProcessLookupError, PermissionError) as error:
         stage.teller.say(f"That did not work ({error.strerror}); the story goes on without it.")
 
 
-def tell_restart(stage: Stage, red: Followed) -> None:
+def tell_restart(stage: Stage, red: Followed, blue: list[str]) -> None:
     """How the first attempt ended as one, and from where the next goes on."""
 
     def resumed() -> bool | None:
@@ -174,7 +174,15 @@ def tell_restart(stage: Stage, red: Followed) -> None:
         f"Attempt {last - 1} had come to step {before.step}; attempt {last} resumed from step {after.resumed or 0}: "
         f"{lost} steps are done again, {after.resumed or 0} are not."
     )
+    between = sum(_ended_before(stage, job, min(one["opened_us"] for one in attempts if one["number"] == last)) for job in blue)
+    if between:
+        stage.teller.say(f"The cores were not idle in between: {between} of blue's jobs ran.")
     stage.xl("events", red.job, tenant=RED)
+
+
+def _ended_before(stage: Stage, job: str, us: int) -> bool:
+    ended_us = stage.client(BLUE).get(f"/v1/jobs/{job}")["finished_us"]
+    return ended_us is not None and ended_us <= us
 
 
 def _how(attempt: Json) -> str:
@@ -193,7 +201,7 @@ def wait_for_all(stage: Stage, red: Followed, blue: list[str]) -> None:
         now = red.look()
         shorts = [client.get(f"/v1/jobs/{job}") for job in blue]
         done = sum(job["state"] in FINAL for job in shorts)
-        stage.teller.live(f"{_progress(stage, red, now)}; short jobs {bar(done, len(shorts), 12)}")
+        stage.teller.live(f"blue {done}/{len(shorts)}, {_progress(stage, red, now)}")
         jobs = [now, *shorts]
         for job in jobs:
             _check_going(job)

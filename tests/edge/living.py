@@ -27,11 +27,11 @@ LIMIT_S = 120.0
 
 
 def wait_until(look: Callable[[], T | None], what: str, *, limit_s: float = LIMIT_S, every_s: float = 0.05) -> T:
-    """What `look` gives once it is neither None nor False."""
+    """What `look` gives once it is something: not None, False, empty or 0."""
     until = time.monotonic() + limit_s
     while True:
         found = look()
-        if found is not None and found is not False:
+        if found:
             return found
         assert time.monotonic() < until, f"not within {limit_s:.0f} s: {what}"
         time.sleep(every_s)
@@ -76,12 +76,12 @@ class LivingCloud:
     def patiently(self, ask: Callable[[Client], T]) -> T:
         """What the cloud answers, asked again while it is being restarted."""
 
-        def answer() -> T | None:
+        def answer() -> tuple[T] | None:
             with contextlib.suppress(CloudUnreachable, FileNotFoundError):
-                return ask(self.client)
+                return (ask(self.client),)
             return None
 
-        return wait_until(answer, "the cloud answers")
+        return wait_until(answer, "the cloud answers")[0]
 
     # Jobs ----------------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ CLOUD = {
             "name": "parts",
             "flavor": "part",
             "nodes": ["p1", "p2"],
-            "share": {"cpu": 0.5, "memory": "1500MB"},
+            "share": {"cpu": 1, "memory": "1500MB"},
             "overcommit": True,
         }
     ],
@@ -40,7 +40,7 @@ JOB = {
     "kind": "job",
     "name": "ddp",
     "nodes": 2,
-    "resources": {"cpu": 0.5, "memory": "1500MB"},
+    "resources": {"cpu": 1, "memory": "1500MB"},
     "python": "torch",
     "workdir": str(ROOT / "demo"),
     "env": {"STEPS": STEPS},

@@ -53,7 +53,7 @@ def test_interrupted_and_told_again_it_goes_on_and_its_numbers_add_up(cloud: Liv
     assert first.returncode == 130, broken_off
     said = tell(cloud)
     assert "of an earlier telling goes on" in said, "it should have found red's gang running"
-    assert_killed_and_resumed(cloud, said)
+    assert_killed_and_resumed(cloud, broken_off + said)
     assert_shorts_waited(cloud)
     assert "It holds, to the microsecond." in said
     assert_accounts(cloud, said)
