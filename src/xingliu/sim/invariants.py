@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
-from xingliu.fleet.model import Queue
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
@@ -43,7 +42,6 @@ class Invariants:
         self._cloud = cloud
         self._store = MemoryStore(cloud.record)
         self._events = 0
-        self._in_use: dict[QueueName, Resources] = {}
         self.checked = 0
         self.foretold = 0
 
@@ -54,7 +52,7 @@ class Invariants:
             jobs = {job.id: job for job in unit.jobs.find()}
             leases = unit.leases.find({"released_us": None})
             self._check_devices(unit, leases)
-            self._check_quota({queue.name: queue for queue in unit.queues.find()}, leases)
+            self._check_quota(unit, leases)
             self._check_leases(unit, jobs, leases)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit)
@@ -90,18 +88,20 @@ class Invariants:
             if not resources.within(capacity):
                 self.hold(False, f"{name} has {capacity} and leases {resources}")
 
-    def _check_quota(self, queues: Mapping[QueueName, Queue], leases: list[Lease]) -> None:
-        """What a queue holds is within its quota, or shrinks towards one that an operator lowered."""
-        in_use: dict[QueueName, Resources] = defaultdict(Resources)
+    def _check_quota(self, unit: Unit, leases: list[Lease]) -> None:
+        """A queue holds more than its quota only of what it held before an operator lowered that."""
+        charges: dict[tuple[QueueName, str], list[tuple[int, JobId]]] = defaultdict(list)
         for lease in leases:
-            in_use[lease.queue] = in_use[lease.queue] + charge_of(lease)
-        for name, held in in_use.items():
+            for kind, amount in charge_of(lease).items():
+                charges[lease.queue, kind].append((amount, lease.job))
+        queues = {queue.name: queue for queue in unit.queues.find()}
+        for (name, kind), held in charges.items():
             quota = queues[name].quota
-            before = self._in_use.get(name, Resources())
-            for kind, amount in held.items():
-                bound = amount if quota is None or (kind not in quota and kind == "cpu.h100") else quota[kind]
-                self.hold(amount <= max(bound, before[kind]), f"queue {name} holds {amount} of {kind}, its quota is {bound}")
-        self._in_use = dict(in_use)
+            bounded = quota is not None and (kind in quota or not kind.startswith("cpu.h100"))
+            if quota is not None and bounded and (total := sum(amount for amount, _ in held)) > quota[kind]:
+                changed = _last(unit, "queue.updated", name)
+                late = [job for _, job in held if _last(unit, "job.placed", job) > changed]
+                self.hold(not late, f"queue {name} holds {total} of {kind}, its quota is {quota[kind]}; placed since: {late}")
 
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
@@ -214,6 +214,12 @@ class Invariants:
             self.foretold += told is not None
             found = list(objections(job, replicas[job.id], asked, told, unlaunchable=unlaunchable))
             self.hold(not found, f"{job.id} is {job.state}: {'; '.join(found)}")
+
+
+def _last(unit: Unit, type_: str, subject: str) -> int:
+    """The number of the newest event of that type; 0 where there is none."""
+    found = unit.events.find({"type": type_, "subject": subject}, newest_first=True, limit=1)
+    return found[0].seq if found else 0
 
 
 def _picture(snapshot: Snapshot) -> list[object]:

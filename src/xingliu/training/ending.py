@@ -71,14 +71,15 @@ def decide_end(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], *
 
 
 def _after_failure(job: Job, worst: Attempt, now_us: int) -> End:
+    """Failed, or started again if its policy says so and there is running time left."""
     cause, policy, limit_us = cause_of(worst), job.spec.restart, job.spec.time_limit_us
-    if limit_us is not None and job.running_us >= limit_us:
-        return _final(job, JobState.TIMED_OUT, worst, now_us, f"{describe(worst)}; its time limit is used up")
     done = job.restarts.get(cause, 0)
     if cause not in policy.on_events:
         return _final(job, JobState.FAILED, worst, now_us, describe(worst))
     if done >= policy.max:
         return _final(job, JobState.FAILED, worst, now_us, f"{describe(worst)}; restarted {done} times for {cause} already")
+    if limit_us is not None and job.running_us >= limit_us:
+        return _final(job, JobState.TIMED_OUT, worst, now_us, f"{describe(worst)}; its time limit is used up")
     job = replace(job, restarts={**job.restarts, cause: done + 1})
     return _pending(job, describe(worst), "job.restarting", cause=cause, restarts=dict(job.restarts))
 

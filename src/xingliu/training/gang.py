@@ -49,7 +49,7 @@ def settle(gang: Gang, records: Mapping[LeaseId, ReplicaRecord], *, now_us: int)
 def _seen(
     job: Job, attempt: Attempt, lease: Lease, record: ReplicaRecord, now_us: int, events: list[EventDraft]
 ) -> tuple[Attempt, Lease]:
-    if record.started_us is not None and lease.started_us is None:
+    if record.started_us is not None and lease.started_us is None and attempt.outcome is None:
         lease = replace(lease, started_us=_between(lease.opened_us, record.started_us, now_us))
         events.append(event("attempt.started", job, now_us, facts=_place(attempt, lease)))
     if record.over and attempt.outcome is None:
