@@ -128,20 +128,17 @@ class LocalCloud:
 
     def processes(self, lease: str) -> set[int]:
         """Everything of a replica, its sandbox included, found by the mark in its environment."""
-        marks = {f"XL_REPLICA=xingliu-{part}/{lease}".encode() for part in self._cgroup_suffixes()}
+        mark = f"XL_REPLICA={self.parts.places.cgroup}/{lease}".encode()
         found = set()
         for folder in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if folder.name.isdigit() and marks & set((folder / "environ").read_bytes().split(b"\0")):
+                if folder.name.isdigit() and mark in (folder / "environ").read_bytes().split(b"\0"):
                     found.add(int(folder.name))
         return found
 
     def names(self, lease: str) -> set[str]:
         """The names of the replica's processes that live."""
         return {Path(f"/proc/{pid}/comm").read_text().strip() for pid in self.processes(lease) if is_alive(pid)}
-
-    def _cgroup_suffixes(self) -> list[str]:
-        return [str(root).rpartition("xingliu-")[2] for root in self.parts.isolation.cgroups.roots.values()] or ["none"]
 
     def command(self, lease: str, words: str) -> int:
         """The pid of the replica's process whose command line contains `words`, once there is one."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from tests import local
 
+from xingliu.adapters.local.isolation import Isolation, no_isolation
 from xingliu.control.ports import DesiredReplica, Launch, Launcher
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import LeaseId
@@ -21,7 +22,7 @@ from xingliu.sim.lives import Life, OnStop, Way
 from xingliu.sim.machines import NEVER_US, Machines
 from xingliu.workloads.records import ReplicaRecord
 
-KINDS = ["sim", "local"]
+KINDS = ["sim", "local", "local without walls"]
 
 
 class Part(Enum):
@@ -66,16 +67,16 @@ class Stage(Protocol):
 
 
 SCRIPTS = {
-    Part.SUCCEEDS: "echo started >> /job/starts",
-    Part.FAILS: "echo started >> /job/starts; exit 3",
-    Part.STAYS: "echo started >> /job/starts; exec sleep 1000",
-    Part.IS_DEAF: "echo started >> /job/starts; trap '' TERM; while true; do sleep 0.05; done",
+    Part.SUCCEEDS: "echo started >> $XL_JOB_DIR/starts",
+    Part.FAILS: "echo started >> $XL_JOB_DIR/starts; exit 3",
+    Part.STAYS: "echo started >> $XL_JOB_DIR/starts; exec sleep 1000",
+    Part.IS_DEAF: "echo started >> $XL_JOB_DIR/starts; trap '' TERM; while true; do sleep 0.05; done",
 }
 
 
 class LocalStage:
-    def __init__(self, home: Path) -> None:
-        self.cloud = local.LocalCloud(home)
+    def __init__(self, home: Path, isolation: Isolation | None) -> None:
+        self.cloud = local.LocalCloud(home, isolation)
 
     @property
     def launcher(self) -> Launcher:
@@ -165,7 +166,7 @@ def make_stage(kind: str, tmp_path: Path) -> Iterator[Stage]:
     if kind == "sim":
         yield SimStage()
         return
-    stage = LocalStage(tmp_path / "home")
+    stage = LocalStage(tmp_path / "home", no_isolation() if kind == "local without walls" else None)
     try:
         yield stage
     finally:

@@ -307,6 +307,13 @@ def test_orders_that_come_twice_at_once_start_one(cloud: LocalCloud) -> None:
     assert (cloud.home / "jobs" / "j1" / "files" / "starts").read_text() == "started\n"
 
 
+def test_what_a_shim_left_that_died_before_its_first_record_is_started_anew(cloud: LocalCloud) -> None:
+    (cloud.home / "replicas" / LEASE).mkdir(mode=0o700)
+    (cloud.home / "replicas" / LEASE / "lock").write_text("99999999\n")
+    cloud.restart()
+    assert cloud.run("exit 3").exit_code == 3
+
+
 def test_the_shim_alone_owns_a_replica_that_its_standard_input_orders(cloud: LocalCloud) -> None:
     shim = Path(xingliu.__file__).with_name("shim.py")
     order = cloud.parts.orders.write(launch(LEASE, "echo alone; exit 3"))

@@ -50,8 +50,8 @@ def detect_cgroups(name: str, mounts: str | None = None) -> CgroupTree:
     unified = [Path(line[1]) for line in lines if line[2] == "cgroup2"]
     for mount in unified:
         if _enable(mount, name):
-            swap = (mount / name / "memory.swap.max").exists() or (mount / name / "probe" / "memory.swap.max").exists()
-            return CgroupTree(2, dict.fromkeys(("memory", "cpu", "pids"), mount / name), swap=swap)
+            roots = dict.fromkeys(("memory", "cpu", "pids"), mount / name)
+            return CgroupTree(2, roots, swap=(mount / name / "memory.swap.max").exists())
     roots = {}
     for controller in CONTROLLERS:
         for line in lines:

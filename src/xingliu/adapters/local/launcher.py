@@ -49,11 +49,22 @@ class LocalLauncher:
             named = {replica.lease for replica in desired}
             for lease in [lease for lease in self._known if lease not in named]:
                 self._let_go(lease)
+            self._forget_stillborn()
             new = [replica for replica in desired if replica.lease not in self._known]
             self._start([replica for replica in new if not self._places.released(replica.lease).exists()])
             for replica in desired:
                 if replica.stop is not None and replica.lease in self._known:
                     self._known[replica.lease].order_stop(replica.stop)
+
+    def _forget_stillborn(self) -> None:
+        """A shim that died before its first record started nothing: its replica may be started anew."""
+        now = self._clock.now_us()
+        for lease, remains in list(self._known.items()):
+            if remains.record is not None or remains.look(now) is not None or is_held(remains.folder / "lock"):
+                continue
+            if remains.look(now) is None:  # looked at again, for it may have written its record and ended between the two
+                shutil.rmtree(remains.folder, ignore_errors=True)
+                del self._known[lease]
 
     def _start(self, wanted: Sequence[DesiredReplica]) -> None:
         """Those that cannot be started get a record that says why, so that it is never tried again."""
