@@ -31,26 +31,30 @@ class Part:
 
     Attributes:
         tests: what pytest is given.
-        seeds: how many one round tries.
+        seeds: how many one round tries; a round that passed is not run again.
+        rounds: how many a call without `--minutes` runs.
         count: the environment variable that takes this number, if the tests count by themselves.
     """
 
     what: str
     tests: tuple[str, ...]
-    seeds: int
+    seeds: int = 1
+    rounds: int = 1
     count: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
 PARTS: Mapping[str, Part] = {
-    "sim": Part("the simulated cloud with faults", ("tests/sim",), 1000, "XL_SEEDS"),
-    "properties": Part("every property, 2,000 examples each", ("tests/pure",), 1, env=SOAK),
-    "stores": Part("the contract of stores and launchers", ("tests/contract",), 1, env=SOAK),
-    "specs": Part("malformed job and cloud files", ("tests/pure/test_documents.py", "tests/pure/test_spec.py"), 1, env=SOAK),
-    "kills": Part("SIGKILL of the control plane, shims, ranks", ("tests/edge/test_kills.py",), 50, "XL_KILLS"),
-    "training": Part("a DDP rank killed at random moments", ("tests/edge/test_ddp.py",), 5, "XL_KILLS"),
-    "api-fuzz": Part("the API under malformed requests", ("tests/edge", "-k", "fuzz or schemathesis"), 1, env=SOAK),
-    "logs-flood": Part("floods of output", ("tests/edge", "-k", "flood or million or gigabyte"), 1, env=SOAK),
+    "sim": Part("the simulated cloud with faults", ("tests/sim",), seeds=500, rounds=4, count="XL_SEEDS"),
+    "kills": Part("SIGKILL of the control plane, shims, ranks", ("tests/edge/test_kills.py",), 10, 5, "XL_KILLS"),
+    "training": Part("a DDP rank killed at random moments", ("tests/edge/test_ddp.py",), 5, 2, "XL_KILLS"),
+    "properties": Part("every property, 2,000 examples each", ("tests/pure",), env=SOAK),
+    "specs": Part(
+        "malformed job and cloud files", ("tests/pure/test_spec.py", "tests/pure/test_cloudfile.py"), rounds=3, env=SOAK
+    ),
+    "ports": Part("the contracts of stores and launchers", ("tests/contract",), env=SOAK),
+    "api-fuzz": Part("the API under malformed requests", ("tests/edge/test_api_fuzz.py",), rounds=2, env=SOAK),
+    "logs-flood": Part("a gigabyte of output", ("tests/edge/test_misbehaviour.py", "-k", "flood"), env={"XL_FLOOD_MB": "1000"}),
 }
 
 
@@ -144,10 +148,14 @@ class Progress:
         new.replace(self._file)
 
 
-def soak(name: str, until: float, progress: Progress, sums: dict[str, Sum]) -> None:
-    """Rounds of one part, at least one, until its time is over or one fails."""
+def soak(name: str, until: float | None, progress: Progress, sums: dict[str, Sum]) -> None:
+    """Rounds of one part until one fails, its time is over (one round at least), or, without a time, its number is full."""
     total = sums.setdefault(name, Sum(first=progress.next_seed(name)))
-    while not total.rounds or (not total.failed and time.monotonic() < until):
+
+    def full() -> bool:
+        return total.rounds >= PARTS[name].rounds if until is None else total.rounds > 0 and time.monotonic() >= until
+
+    while not total.failed and not full():
         round_ = Round(name, progress.next_seed(name))
         print(f"-- {name}: {PARTS[name].what}, seeds {round_.first} to {round_.last} ...", flush=True)
         began = time.monotonic()
@@ -176,15 +184,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="./dev soak", description="The long versions of the tests, going on where the last call ended."
     )
-    parser.add_argument("part", nargs="?", choices=list(PARTS), help="only this one; default: all, sharing the time")
-    parser.add_argument("--minutes", type=float, default=0.0, help="go on with new rounds for so long; default: one each")
+    parser.add_argument("part", nargs="?", choices=list(PARTS), help="only this one; default: all")
+    parser.add_argument("--minutes", type=float, help="go on with new rounds for so long, shared by the parts")
     asked = parser.parse_args(arguments)
     names = [asked.part] if asked.part else list(PARTS)
     sums: dict[str, Sum] = {}
     progress, began = Progress(), time.monotonic()
     try:
         for number, name in enumerate(names, start=1):
-            soak(name, began + asked.minutes * 60 * number / len(names), progress, sums)
+            until = None if asked.minutes is None else began + asked.minutes * 60 * number / len(names)
+            soak(name, until, progress, sums)
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from the last round that passed.")
         report(sums)
