@@ -20,7 +20,7 @@ from xingliu.sim.ids import SimIds
 from xingliu.sim.invariants import Invariants
 from xingliu.sim.launcher import SimLauncher
 from xingliu.sim.machines import Machines
-from xingliu.sim.people import People
+from xingliu.sim.people import MEDDLESOME, SUBMIT_ONLY, WEIGHTS, People
 from xingliu.sim.plane import Decide, Plane
 from xingliu.sim.requests import Requests
 from xingliu.sim.store import MemoryStore, Moment, Record
@@ -87,8 +87,9 @@ class SimCloud:
         assert self.plane is not None, "nothing goes wrong before the first step"
         self.actors: dict[UserId, Actor] = settle_in(self.plane, self.estate)
         gpus = has_gpus(self.estate)
-        self.people: People = People(self.dice.of("people"), self.dice.of("jobs"), gpus=gpus, calm=self.calm)
-        self._interrupters: People = People(self.dice.of("interrupters"), self.dice.of("their jobs"), gpus=gpus, calm=False)
+        weights = SUBMIT_ONLY if self.calm else WEIGHTS
+        self.people: People = People(self.dice.of("people"), self.dice.of("jobs"), weights, gpus=gpus)
+        self._interrupters: People = People(self.dice.of("interrupters"), self.dice.of("their jobs"), MEDDLESOME, gpus=gpus)
         self._amid_cycle: bool = False
         self.requests: Requests = Requests(self)
         self.accidents: Accidents = Accidents(self)
@@ -185,6 +186,12 @@ class SimCloud:
         self.timeline.pass_by(us)
         self.machines.pass_time()
 
+    def let_pass(self, us: int) -> None:
+        """A while in which nobody wishes and nothing goes wrong."""
+        self.step_number += 1
+        self._pass_by(us)
+        self._turn()
+
     def _turn(self) -> None:
         seen = sum(self.troubles.seen.values())
         plans: list[object] = []
@@ -202,9 +209,7 @@ class SimCloud:
         self.accidents.repair()
         self.requests.let_go()
         for _ in range(DRAIN_STEPS_MAX):
-            self.step_number += 1
-            self._pass_by(LONGEST_STEP_US)
-            self._turn()
+            self.let_pass(LONGEST_STEP_US)
             left = self.jobs_left()
             if not left:
                 break

@@ -121,7 +121,7 @@ class Troubles:
         elif fault.kind is K.LAUNCHER_HALF_DONE:
             self._half_after = fault.amount % 4
         elif fault.kind is K.INTERRUPTION:
-            self._interrupt_in = fault.amount % 4
+            self._interrupt_in = fault.amount
         elif fault.kind in (K.COMMIT_REFUSED, K.COMMIT_UNKNOWN):
             self._commit = fault.kind
 
@@ -153,6 +153,11 @@ class Troubles:
             return
         self._interrupt_in -= 1
         if self._interrupt_in < 0:
+            self.between()
+
+    def between(self) -> None:
+        """Between a decision and its record, where a request that meets it makes the most trouble."""
+        if self._interrupt_in is not None:
             self._interrupt_in = None
             self.saw(K.INTERRUPTION)
             self._interrupt()

@@ -72,6 +72,7 @@ class SimLauncher(Launcher):
 
     def address(self, node: NodeName) -> tuple[str, int]:
         self._reach()
+        self._troubles.between()
         return node, self._dice.randrange(*PORTS)
 
     def subscribe(self, wake: Callable[[], None]) -> None:

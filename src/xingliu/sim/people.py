@@ -42,14 +42,14 @@ WEIGHTS = {
     "remember": 3,
 }
 SUBMIT_ONLY = {"submit": 1}
+MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submit": 1}
 
 
 class People:
-    """Draws wishes; who is calm only submits."""
+    """Draws wishes, each verb by its weight."""
 
-    def __init__(self, dice: Random, jobs: Random, *, gpus: bool, calm: bool) -> None:
-        self._dice, self._jobs, self._gpus = dice, jobs, gpus
-        self._weights = SUBMIT_ONLY if calm else WEIGHTS
+    def __init__(self, dice: Random, jobs: Random, weights: Mapping[str, int], *, gpus: bool) -> None:
+        self._dice, self._jobs, self._weights, self._gpus = dice, jobs, weights, gpus
         self._submitted = 0
 
     def wishes(self) -> list[Wish]:
