@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +10,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from xingliu.adapters.local.isolation import Isolation
+from xingliu.adapters.local.cgroups import CgroupTree
+from xingliu.adapters.local.isolation import Isolation, Walls, no_isolation
 from xingliu.adapters.local.parts import LocalParts, open_local
 from xingliu.control.ports import DesiredReplica, Launch, Stop
 from xingliu.kernel.ids import JobId, LeaseId, NodeName, ProjectId
 from xingliu.workloads.records import ReplicaRecord
 
 PATIENCE_S = 60
+WALLS: dict[str, Isolation | None] = {
+    "local": None,
+    "local as one user": Isolation(Walls.NAMESPACE, CgroupTree(), shutil.which("bwrap") or "", "", "/usr/bin/bash"),
+    "local without walls": no_isolation(),
+}
 ACME_UID, BETA_UID = 231_001, 231_002
 
 

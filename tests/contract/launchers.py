@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tests import local
 
-from xingliu.adapters.local.isolation import Isolation, no_isolation
+from xingliu.adapters.local.isolation import Isolation
 from xingliu.control.ports import DesiredReplica, Launch, Launcher
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import LeaseId
@@ -22,7 +22,7 @@ from xingliu.sim.lives import Life, OnStop, Way
 from xingliu.sim.machines import NEVER_US, Machines
 from xingliu.workloads.records import ReplicaRecord
 
-KINDS = ["sim", "local", "local without walls"]
+KINDS = ["sim", *local.WALLS]
 
 
 class Part(Enum):
@@ -70,7 +70,7 @@ SCRIPTS = {
     Part.SUCCEEDS: "echo started >> $XL_JOB_DIR/starts",
     Part.FAILS: "echo started >> $XL_JOB_DIR/starts; exit 3",
     Part.STAYS: "echo started >> $XL_JOB_DIR/starts; exec sleep 1000",
-    Part.IS_DEAF: "echo started >> $XL_JOB_DIR/starts; trap '' TERM; while true; do sleep 0.05; done",
+    Part.IS_DEAF: "trap '' TERM; echo started >> $XL_JOB_DIR/starts; while true; do sleep 0.05; done",
 }
 
 
@@ -166,7 +166,7 @@ def make_stage(kind: str, tmp_path: Path) -> Iterator[Stage]:
     if kind == "sim":
         yield SimStage()
         return
-    stage = LocalStage(tmp_path / "home", no_isolation() if kind == "local without walls" else None)
+    stage = LocalStage(tmp_path / "home", local.WALLS[kind])
     try:
         yield stage
     finally:
@@ -204,7 +204,9 @@ class Play:
 
     def start(self, lease: str, part: Part) -> ReplicaRecord:
         self.want(DesiredReplica(LeaseId(lease), self.stage.launch(lease, part)))
-        return self.wait_for(lease, lambda record: record.started_us is not None)
+        record = self.wait_for(lease, lambda record: record.started_us is not None)
+        self.stage.until(lambda: self.stage.starts(lease))
+        return record
 
     def end(self, lease: str) -> ReplicaRecord:
         return self.wait_for(lease, lambda record: record.over and record.empty_us is not None)

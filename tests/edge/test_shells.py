@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.local import ACME_UID, LocalCloud, is_alive, launch, local_cloud, until
+from tests.local import ACME_UID, WALLS, LocalCloud, is_alive, launch, local_cloud, until
 
 from xingliu.control.errors import NotRunning
 from xingliu.control.ports import Terminal
@@ -14,8 +14,8 @@ LEASE = "j1.main.0.1"
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
-    with local_cloud(tmp_path / "home") as cloud:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalCloud]:
+    with local_cloud(tmp_path / "home", WALLS[getattr(request, "param", "local")]) as cloud:
         cloud.start(launch(LEASE, "touch mark; echo ready; sleep 1000", environment={"WORD": "the 'word'", "RANK": "0"}))
         cloud.until_log("ready")
         yield cloud
@@ -50,6 +50,14 @@ CASES: dict[str, tuple[Sequence[str], str]] = {
 @pytest.mark.parametrize(("command", "expected"), CASES.values(), ids=CASES)
 def test_it_has(cloud: LocalCloud, command: Sequence[str], expected: str) -> None:
     assert said_by(cloud, *command) == (expected, 0)
+
+
+@pytest.mark.parametrize("cloud", ["local as one user", "local without walls"], indirect=True)
+def test_with_lower_walls_it_is_still_beside_the_replica(cloud: LocalCloud) -> None:
+    assert said_by(cloud, "sh", "-c", 'ls; echo "$WORD"; pgrep -x sleep > /dev/null && echo seen') == (
+        "mark\nthe 'word'\nseen\n",
+        0,
+    )
 
 
 def test_its_exit_code_is_the_commands(cloud: LocalCloud) -> None:

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from xingliu.adapters.local.isolation import Isolation, Walls
 from xingliu.adapters.local.locks import is_held
@@ -23,6 +24,7 @@ from xingliu.kernel.ids import LeaseId
 
 _READ_BYTES = 2**16
 _END_TIMEOUT_S = 5
+_NS_GET_USERNS = 0xB701
 _JOIN = 'for folder in $1; do echo $$ > "$folder/cgroup.procs" || exit 1; done; shift; exec setsid --ctty "$@"'
 
 
@@ -45,20 +47,21 @@ class LocalShells:
         environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", name: value, "BASH_ENV": f"/proc/self/fd/{prelude}"}
         inner = ["-c", 'exec "$@"', "xl", *(command or [self._isolation.shell, "-i"])]
         folders = " ".join(map(str, _strings(record["cgroups"])))
-        argv = ["/bin/sh", "-c", _JOIN, "sh", folders, *self._enter(record, uid), self._isolation.shell, *inner]
+        user = self._user_namespace(record)
+        argv = ["/bin/sh", "-c", _JOIN, "sh", folders, *self._enter(record, uid, user), self._isolation.shell, *inner]
         main, other = pty.openpty()
         try:
             if self._isolation.walls is Walls.UID:
                 os.fchown(other, uid, uid)
             process = subprocess.Popen(
-                argv, stdin=other, stdout=other, stderr=other, env=environment, pass_fds=[prelude], cwd=self._cwd(lease)
+                argv, stdin=other, stdout=other, stderr=other, env=environment, pass_fds=[prelude, *user], cwd=self._cwd(lease)
             )
         except BaseException:
             os.close(main)
             raise
         finally:
-            os.close(other)
-            os.close(prelude)
+            for fd in (other, prelude, *user):
+                os.close(fd)
         return PtyTerminal(process, main, marker)
 
     def _running(self, lease: LeaseId) -> Mapping[str, object]:
@@ -78,12 +81,32 @@ class LocalShells:
         except OSError as error:
             raise NotRunning(f"replica {record['lease']}") from error
 
-    def _enter(self, record: Mapping[str, object], uid: int) -> list[str]:
+    def _user_namespace(self, record: Mapping[str, object]) -> list[int]:
+        """Without root: the user namespace that owns the sandbox's others. What runs in it may be in a child of that one."""
+        if self._isolation.walls is not Walls.NAMESPACE:
+            return []
+        mounts = os.open(f"/proc/{record['inside']}/ns/mnt", os.O_RDONLY)
+        try:
+            return [fcntl.ioctl(mounts, _NS_GET_USERNS)]
+        finally:
+            os.close(mounts)
+
+    def _enter(self, record: Mapping[str, object], uid: int, user: Sequence[int]) -> list[str]:
         if not self._isolation.sandboxed:
             return []
         spaces = ["--mount", "--pid", "--ipc", "--uts", "--root"]
         if self._isolation.walls is Walls.NAMESPACE:
-            return ["nsenter", "--target", str(record["inside"]), "--user", "--preserve-credentials", *spaces, "--"]
+            outer = [
+                "nsenter",
+                "--target",
+                str(record["inside"]),
+                f"--user=/proc/self/fd/{user[0]}",
+                "--preserve-credentials",
+                *spaces,
+            ]
+            if os.fstat(user[0]).st_ino == Path(f"/proc/{record['inside']}/ns/user").stat().st_ino:
+                return [*outer, "--"]
+            return [*outer, "--", "nsenter", "--target", "1", "--user", "--preserve-credentials", "--"]
         return ["nsenter", "--target", str(record["inside"]), *spaces, "--", *drop_to(self._isolation, uid)]
 
     def _cwd(self, lease: LeaseId) -> str:
