@@ -323,6 +323,18 @@ def test_there_is_no_backup_of_nothing(url: str) -> None:
         list(dump(url))
 
 
+def test_a_row_written_before_a_field_was_thought_of_takes_its_default(url: str, tmp_path: Path) -> None:
+    fill(f"sqlite:///{tmp_path / 'source.db'}")
+    field = rb",\"notify\":null"
+    lines = list(dump(f"sqlite:///{tmp_path / 'source.db'}"))
+    assert sum(field in line for line in lines) == 1
+    load(url, [line.replace(field, b"") for line in lines])
+    store = open_store(url)
+    with store.read() as unit:
+        assert unit.jobs.find() == [JOB]
+    store.close()
+
+
 def damaged(lines: list[bytes]) -> Iterator[list[bytes]]:
     yield []
     yield lines[1:]

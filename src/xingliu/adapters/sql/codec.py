@@ -17,7 +17,7 @@ from xingliu.kernel.resources import Resources
 Step = Callable[[Any], Any]
 _PLAIN: tuple[Any, ...] = (str, int, bool, bytes, object, NoneType)
 _to_text = json.JSONEncoder(separators=(",", ":")).encode
-_of_text = json.JSONDecoder().decode
+_scan = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,22 @@ def _coding_of_dataclass(kind: type) -> Coding:
             document[name] = item if step.encode is None else step.encode(item)
         return document
 
+    names = [name for name, _ in steps]
+    decoders = [(place, step.decode) for place, (_, step) in enumerate(steps) if step.decode is not None]
+
     def decode(document: Mapping[str, Any]) -> Any:
-        arguments = {}
-        for name, step in steps:
-            if name in document:
-                item = document[name]
-                arguments[name] = item if step.decode is None else step.decode(item)
-        return kind(**arguments)
+        """The quick way while the text has every field, as it has unless it is older than one of them."""
+        try:
+            arguments = [document[name] for name in names]
+        except KeyError:
+            return decode_old(document)
+        for place, step in decoders:
+            arguments[place] = step(arguments[place])
+        return kind(*arguments)
+
+    def decode_old(document: Mapping[str, Any]) -> Any:
+        there = {name: step.decode for name, step in steps if name in document}
+        return kind(**{name: document[name] if step is None else step(document[name]) for name, step in there.items()})
 
     return Coding(encode, decode)
 
@@ -119,4 +128,6 @@ def to_text(hint: Any) -> Step:
 def of_text(hint: Any) -> Step:
     """The way back from `to_text`."""
     decode = coding(hint).decode
-    return lambda text: None if text is None else (_of_text(text) if decode is None else decode(_of_text(text)))
+    if decode is None:
+        return lambda text: None if text is None else _scan(text)[0]
+    return lambda text: None if text is None else decode(_scan(text)[0])

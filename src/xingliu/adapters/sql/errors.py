@@ -84,5 +84,5 @@ def in_words() -> Iterator[None]:
     """Let no error of the database out as its own."""
     try:
         yield
-    except (exc.SQLAlchemyError, UnicodeEncodeError) as error:
+    except exc.SQLAlchemyError as error:
         raise refusal(error) from error
