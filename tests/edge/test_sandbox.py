@@ -121,14 +121,16 @@ def test_a_home_that_lies_in_a_folder_every_job_sees_is_hidden() -> None:
 def test_an_interpreter_of_the_jobs_choice_shows_no_folder_that_was_hidden(cloud: LocalCloud, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").symlink_to("/usr/bin/python3")
+    for name in ("python", "python3"):
+        (tmp_path / "bin" / name).symlink_to("/usr/bin/python3")
+    (cloud.home / "secret.key").write_text("private")
     (tmp_path / "lib" / "python3.11").mkdir(parents=True)
     record = cloud.run("true", python=str(tmp_path / "bin" / "python"))
     assert record.phase is Phase.LAUNCH_FAILED
     assert "no Python interpreter" in record.message
-    cloud.start(launch(BETA, f"ls {tmp_path} && which python", python=str(tmp_path / "bin" / "python"), python_declared=True))
+    cloud.start(launch(BETA, f"ls {cloud.home}; which python", python=str(tmp_path / "bin" / "python"), python_declared=True))
     assert cloud.until_over(BETA).exit_code == 0
-    assert f"{tmp_path}/bin/python" in cloud.log(BETA)
+    assert cloud.log(BETA) == f"{tmp_path}/bin/python\n"
 
 
 def test_replicas_of_one_job_share_its_folder_and_nothing_else(cloud: LocalCloud) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from xingliu.adapters.local.locks import is_held
 from xingliu.adapters.local.orders import Orders
 from xingliu.adapters.local.places import Places
+from xingliu.adapters.local.released import Released
 from xingliu.adapters.local.remains import Remains, is_over, write_record
 from xingliu.adapters.local.spawning import Spawning
 from xingliu.control.errors import LauncherUnavailable
@@ -35,6 +36,7 @@ class LocalLauncher:
         self._clock = clock
         places.make()
         self._spawning = Spawning(places)
+        self._released = Released(places.ended)
         self._lock = threading.Lock()
         self._known = {LeaseId(folder.name): self._remains(LeaseId(folder.name)) for folder in places.replicas.iterdir()}
         self._wakes: list[Callable[[], None]] = []
@@ -101,9 +103,7 @@ class LocalLauncher:
         if record is not None and not is_over(record):
             remains.order_stop(_AT_ONCE)
         elif not is_held(remains.folder / "lock"):
-            shutil.rmtree(remains.folder / "scratch", ignore_errors=True)
-            with contextlib.suppress(FileNotFoundError):
-                remains.folder.rename(self._places.released(lease))
+            self._released.take(remains.folder)
             del self._known[lease]
 
     def observe(self, leases: Sequence[LeaseId]) -> Sequence[ReplicaRecord]:
@@ -112,12 +112,12 @@ class LocalLauncher:
             records = []
             for lease in leases:
                 remains = self._known.get(lease)
-                record = remains.look(now) if remains is not None else self._released(lease, now)
+                record = remains.look(now) if remains is not None else self._look_among_released(lease, now)
                 if record is not None:
                     records.append(record)
             return records
 
-    def _released(self, lease: LeaseId, now_us: int) -> ReplicaRecord | None:
+    def _look_among_released(self, lease: LeaseId, now_us: int) -> ReplicaRecord | None:
         return Remains(lease, self._places.released(lease), "").look(now_us)
 
     def health(self, nodes: Sequence[Node]) -> Sequence[NodeHealth]:

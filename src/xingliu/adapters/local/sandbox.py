@@ -11,7 +11,8 @@ WORK, JOB, TEMPORARY, HOME = "/xl/work", "/job", "/tmp", "/home/job"
 PYTHON = "/run/xingliu/python"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 USER = "job"
-_SHOWN = ("/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/sys")
+_SHOWN = ("/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/sys/devices")
+_DEVICE_FOLDERS = ("/sys/bus", "/sys/class", "/sys/dev", "/sys/module")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,17 @@ def sandbox_command(isolation: Isolation, places: Places, uid: int, view: View) 
     spaces = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
     if isolation.walls is Walls.NAMESPACE:
         spaces += ["--unshare-user", "--cap-drop", "ALL"]
-    command = [isolation.bwrap, *spaces, *_system(places), *_own(view), "--chdir", WORK, "--"]
+    command = [
+        isolation.bwrap,
+        *spaces,
+        *_system(places),
+        *_own(view),
+        *_read_only(view, places),
+        *_last(view),
+        "--chdir",
+        WORK,
+        "--",
+    ]
     return command + (drop_to(isolation, uid) if isolation.walls is Walls.UID else [])
 
 
@@ -59,8 +70,6 @@ def _system(places: Places) -> list[str]:
             shown += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             shown += ["--ro-bind", str(path), str(path)]
-    if Path("/sys/fs/cgroup").is_dir():
-        shown += ["--tmpfs", "/sys/fs/cgroup"]
     resolver = Path("/etc/resolv.conf").resolve()
     if resolver.is_file() and not str(resolver).startswith("/etc/"):
         shown += ["--ro-bind", str(resolver), str(resolver)]
@@ -74,17 +83,28 @@ def _own(view: View) -> list[str]:
     size = ["--size", str(view.shm_bytes)] if view.shm_bytes else []
     mounts = ["--perms", "1777", *size, "--tmpfs", "/dev/shm"]
     mounts += ["--dir", "/home", "--dir", "/run/xingliu", "--dir", "/xl"]  # above a private folder it would make private ones
-    for here, inside in ((view.temporary, TEMPORARY), (view.home, HOME)):
-        mounts += ["--bind", str(here), inside]
-    for here, inside in view.read_only:  # after the two, for a checkout may well lie in /tmp; both are empty before the start
+    return [*mounts, "--bind", str(view.temporary), TEMPORARY, "--bind", str(view.home), HOME]
+
+
+def _read_only(view: View, places: Places) -> list[str]:
+    """After /tmp, in which an interpreter may well lie: it is empty before the start, so no link of a job can be in the way."""
+    mounts: list[str] = []
+    for here, inside in view.read_only:
         for above in reversed(Path(inside).parents[:-1]):
             mounts += ["--dir", str(above)]
         mounts += ["--ro-bind", str(here), inside]
-    for here, inside in ((view.work, WORK), (view.job, JOB)):
-        mounts += ["--bind", str(here), inside]
-    if view.accounts is not None:
-        for name in ("passwd", "group"):
-            mounts += ["--ro-bind", str(view.accounts / name), f"/etc/{name}"]
+    for name in ("passwd", "group") if view.accounts is not None else ():
+        mounts += ["--ro-bind", f"{view.accounts}/{name}", f"/etc/{name}"]
+    home = places.home.resolve()
+    if any(home.is_relative_to(here) for here, _ in view.read_only):
+        mounts += ["--tmpfs", str(home)]
+    return mounts
+
+
+def _last(view: View) -> list[str]:
+    mounts = ["--bind", str(view.work), WORK, "--bind", str(view.job), JOB]
+    for folder in _DEVICE_FOLDERS if view.devices else ():
+        mounts += ["--ro-bind-try", folder, folder]
     for device in view.devices:
         mounts += ["--dev-bind", device, device]
     return mounts
