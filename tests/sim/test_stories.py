@@ -1,32 +1,41 @@
 """Moments that chance seldom finds: one thing happens, exactly between two others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from xingliu.kernel.clock import SECOND_US
-from xingliu.kernel.ids import JobId, NodeName, UserId
+from xingliu.kernel.ids import JobId, LeaseId, NodeName, UserId
 from xingliu.sim.cloud import Parts, SimCloud
 from xingliu.sim.faults import CALM_IN
 from xingliu.sim.launcher import SimLauncher
 from xingliu.sim.lives import Life, OnStop, Way
 from xingliu.sim.plane import Plane
 from xingliu.workloads.model import Job, JobState
+from xingliu.workloads.records import ReplicaRecord
 
 CALM_SEED = 4 * CALM_IN
 SECOND_LONG = Way(work_us=SECOND_US)
 
 
 class Interrupted(SimLauncher):
-    """Something happens while a gang's address is looked up: after the decision, before its record."""
+    """Something happens once, while a gang's address is looked up (after the decision, before its record), or while
+    replicas are observed (after the gangs were read, before what became of them is recorded)."""
 
     happens: Callable[[], object] | None = None
+    happens_seen: Callable[[], object] | None = None
 
     def address(self, node: NodeName) -> tuple[str, int]:
         happens, Interrupted.happens = Interrupted.happens, None
         if happens is not None:
             happens()
         return super().address(node)
+
+    def observe(self, leases: Sequence[LeaseId]) -> Sequence[ReplicaRecord]:
+        happens, Interrupted.happens_seen = Interrupted.happens_seen, None
+        if happens is not None:
+            happens()
+        return super().observe(leases)
 
 
 def quiet_cloud() -> SimCloud:
@@ -100,6 +109,17 @@ def test_a_plan_is_dropped_whole_when_between_decision_and_record(what: str) -> 
     cloud.let_pass(SECOND_US)
     assert (job_of(cloud, job).state, job_of(cloud, job).attempt) == (state, 0)
     assert cloud.stale_plans == 1
+
+
+@pytest.mark.parametrize("asks", [hold, stop])
+def test_what_somebody_asks_while_a_start_is_recorded_stands(asks: Callable[[SimCloud, JobId], None]) -> None:
+    cloud = quiet_cloud()
+    job = submit(cloud, Way(work_us=60 * SECOND_US))
+    cloud.let_pass(SECOND_US)
+    Interrupted.happens_seen = lambda: asks(cloud, job)
+    cloud.let_pass(3 * SECOND_US)
+    assert job_of(cloud, job).state is JobState.STOPPING
+    assert job_of(cloud, job).held == (asks is hold)
 
 
 def test_a_secret_deleted_under_a_running_job_does_not_end_it_even_when_the_control_plane_starts_anew() -> None:

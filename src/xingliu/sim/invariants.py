@@ -16,7 +16,7 @@ from xingliu.scheduling.model import Snapshot
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
-from xingliu.workloads.model import FINAL, Job, JobState, Lease
+from xingliu.workloads.model import FINAL, Job, JobState, Lease, Outcome
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -116,8 +116,15 @@ class Invariants:
         for submitted in self._cloud.requests.submitted:
             self.hold(submitted in jobs, f"{submitted} is lost")
         for job_id in holding:
-            gang = [each for each in unit.leases.find({"job": job_id}) if each.id.endswith(f".{jobs[job_id].attempt}")]
-            self.hold(len({lease.node for lease in gang}) == len(gang) == jobs[job_id].spec.nodes, f"{job_id} is half placed")
+            self._check_gang(unit, jobs[job_id])
+
+    def _check_gang(self, unit: Unit, job: Job) -> None:
+        """All of its leases, on different nodes; and it goes on only while no rank has ended badly."""
+        attempts = [each for each in unit.attempts.find({"job": job.id}) if each.number == job.attempt]
+        nodes = [lease.node for each in attempts for lease in unit.leases.find({"attempt": each.id})]
+        self.hold(len(set(nodes)) == len(nodes) == job.spec.nodes, f"{job.id} is half placed")
+        ended = {each.outcome for each in attempts} - {None, Outcome.SUCCEEDED}
+        self.hold(not ended or job.state is JobState.STOPPING, f"{job.id} is {job.state}, and a rank is {ended}")
 
     def _check_events(self, unit: Unit, jobs: Mapping[JobId, Job]) -> None:
         """The log tells no impossible story, and what it says was granted stays granted."""
