@@ -172,9 +172,6 @@ class LocalCloud:
 
         until(empty, "everything being let go")
         self.parts.launcher.close()
-        for root in set(self.parts.isolation.cgroups.roots.values()):
-            with contextlib.suppress(OSError):
-                root.rmdir()
 
 
 @contextmanager

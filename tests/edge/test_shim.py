@@ -339,6 +339,20 @@ def test_what_a_replica_wrote_beside_its_job_folder_is_gone_and_its_log_stays(cl
     assert not [root for root in roots if (root / LEASE).exists()]
 
 
+def test_closing_leaves_what_runs_and_nothing_where_nothing_runs(cloud: LocalCloud) -> None:
+    cloud.start(launch(LEASE, "sleep 1000"))
+    cloud.command(LEASE, "sleep 1000")
+    spawner, roots = cloud.spawner_pid(), set(cloud.parts.isolation.cgroups.roots.values())
+    cloud.parts.launcher.close()
+    until(lambda: not is_alive(spawner), "the spawner's end")
+    assert is_alive(cloud.command(LEASE, "sleep 1000"))
+    cloud.restart()
+    cloud.drop(LEASE)
+    cloud.parts.launcher.close()
+    assert not [root for root in roots if root.exists()]
+    cloud.restart()
+
+
 def test_shims_and_spawner_are_in_no_session_of_whoever_started_them(cloud: LocalCloud) -> None:
     cloud.start(launch(LEASE, "sleep 1000"))
     cloud.until_running(LEASE)

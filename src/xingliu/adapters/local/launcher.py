@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from xingliu.adapters.local.cgroups import CgroupTree, remove_cgroups
 from xingliu.adapters.local.locks import is_held
 from xingliu.adapters.local.orders import Orders
 from xingliu.adapters.local.places import Places
@@ -30,9 +31,10 @@ _AT_ONCE = Stop("SIGKILL", 0)
 class LocalLauncher:
     """Starts shims through the spawner and reads what they record. What it knows it can read again from the disk."""
 
-    def __init__(self, places: Places, orders: Orders, clock: Clock) -> None:
+    def __init__(self, places: Places, orders: Orders, cgroups: CgroupTree, clock: Clock) -> None:
         self._places = places
         self._orders = orders
+        self._cgroups = cgroups
         self._clock = clock
         places.make()
         self._spawning = Spawning(places)
@@ -151,6 +153,7 @@ class LocalLauncher:
     def close(self) -> None:
         self._wakes.clear()
         self._spawning.end()
+        remove_cgroups([str(root) for root in self._cgroups.roots.values()])  # which fails where something runs, as it should
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hand:
             hand.sendto(b"", self._bell.getsockname())
 

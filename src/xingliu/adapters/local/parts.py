@@ -43,7 +43,7 @@ def open_local(home: Path, clock: Clock, *, isolation: Isolation | None = None) 
         isolation=isolation,
         orders=orders,
         machine=LocalMachine(places, isolation, interpreters, gpus),
-        launcher=LocalLauncher(places, orders, clock),
+        launcher=LocalLauncher(places, orders, isolation.cgroups, clock),
         files=LocalFiles(places, isolation),
         shells=LocalShells(places, isolation),
     )
