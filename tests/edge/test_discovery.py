@@ -8,7 +8,7 @@ import pytest
 from tests.local import Clock, local_cloud
 
 from xingliu.adapters.local.cgroups import CgroupTree, detect_cgroups
-from xingliu.adapters.local.gpus import Gpu, Gpus, NoSuchGpu
+from xingliu.adapters.local.gpus import Gpu, Gpus, NoSuchGpu, short_model
 from xingliu.adapters.local.interpreters import find_interpreters
 from xingliu.adapters.local.isolation import Isolation, Walls
 from xingliu.adapters.local.machine import LocalMachine, node_name, processor_name
@@ -17,7 +17,7 @@ from xingliu.fleet.model import NodeState
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.ids import LeaseId
 
-TWO = Gpus((Gpu(0, 3, "GPU-aa", "H100 80GB HBM3", 80 * 10**9), Gpu(1, 1, "GPU-bb", "H100 80GB HBM3", 80 * 10**9)), "570.1")
+TWO = Gpus((Gpu(0, 3, "GPU-aa", "H100", 80 * 10**9), Gpu(1, 1, "GPU-bb", "H100", 80 * 10**9)), "570.1")
 
 
 def test_this_machine_becomes_a_node(tmp_path: Path) -> None:
@@ -39,8 +39,8 @@ def test_gpus_are_devices_of_their_flavor(tmp_path: Path) -> None:
     assert node.flavor == "h100"
     assert node.capacity["gpu.h100"] == 2000
     assert [(device.index, device.uuid, device.model) for device in node.devices] == [
-        (0, "GPU-aa", "H100 80GB HBM3"),
-        (1, "GPU-bb", "H100 80GB HBM3"),
+        (0, "GPU-aa", "H100"),
+        (1, "GPU-bb", "H100"),
     ]
 
 
@@ -103,3 +103,19 @@ def test_names_are_made_of_what_machines_call_themselves() -> None:
 def test_no_name_leads_out_of_the_home(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadValue):
         Places(tmp_path).replica(LeaseId(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA RTX A6000", "RTXA6000"),
+        ("Tesla V100-SXM2-16GB", "V100"),
+        ("NVIDIA L40S", "L40S"),
+        ("", "GPU"),
+    ],
+)
+def test_a_gpu_is_known_by_the_word_people_ask_for_it_by(name: str, short: str) -> None:
+    assert short_model(name) == short

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, ClassVar
 
+from xingliu.compose.errors import AlreadyUp
 from xingliu.compose.settings import UpSettings
-from xingliu.compose.supervise import AlreadyUp, find_up
+from xingliu.compose.supervise import find_up
 from xingliu.kernel.errors import XingliuError
 
 STORE_MEMBER = "store.jsonl"

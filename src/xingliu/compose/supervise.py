@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO
 
+from xingliu.compose.errors import AlreadyUp, DidNotStart, DidNotStop, NotUp, PortTaken
 from xingliu.compose.settings import UpSettings
-from xingliu.kernel.errors import XingliuError
 
 log = logging.getLogger(__name__)
 READY_WITHIN_S = 90.0
@@ -23,46 +23,6 @@ DOWN_WITHIN_S = 30.0
 STEADY_S = 10.0
 LONGEST_PAUSE_S = 5.0
 EXIT_GIVE_UP = 4
-
-
-@dataclass(eq=False)
-class AlreadyUp(XingliuError):
-    """A cloud is already up on {home}, at {url} (process {pid})."""
-
-    code: ClassVar[str] = "already_up"
-    hint: ClassVar[str] = "Use it, stop it with `xl down`, or choose another folder with --home."
-    home: Path
-    url: str
-    pid: int
-
-
-@dataclass(eq=False)
-class PortTaken(XingliuError):
-    """Port {port} on {host} is taken by another program."""
-
-    code: ClassVar[str] = "port_taken"
-    hint: ClassVar[str] = "Choose another with --port, or --port 0 for any that is free."
-    host: str
-    port: int
-
-
-@dataclass(eq=False)
-class NotUp(XingliuError):
-    """No cloud is up on {home}."""
-
-    code: ClassVar[str] = "not_up"
-    hint: ClassVar[str] = "Start one with `xl up`."
-    home: Path
-
-
-@dataclass(eq=False)
-class DidNotStart(XingliuError):
-    """The control plane did not start: {why}"""
-
-    code: ClassVar[str] = "did_not_start"
-    hint: ClassVar[str] = "The whole story is in {log_file}."
-    why: str
-    log_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,15 +237,3 @@ def down(settings: UpSettings) -> None:
         if time.monotonic() > until:
             raise DidNotStop(found.pid, int(DOWN_WITHIN_S))
         time.sleep(0.02)
-
-
-@dataclass(eq=False)
-class DidNotStop(XingliuError):
-    """Process {pid} was asked to stop {waited_s} s ago and is still there."""
-
-    code: ClassVar[str] = "did_not_stop"
-    hint: ClassVar[str] = (
-        "It finishes what it is doing; look again with `xl down`, or end it with `kill -9 {pid}`: nothing is lost."
-    )
-    pid: int
-    waited_s: int

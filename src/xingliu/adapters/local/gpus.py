@@ -88,6 +88,14 @@ def _describe(index: int) -> Gpu:
         index=index,
         minor=pynvml.nvmlDeviceGetMinorNumber(handle),
         uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-        model=str(pynvml.nvmlDeviceGetName(handle)).removeprefix("NVIDIA "),
+        model=short_model(str(pynvml.nvmlDeviceGetName(handle))),
         memory_bytes=int(memory.total),
     )
+
+
+def short_model(name: str) -> str:
+    """The word people ask for a GPU by: `NVIDIA H100 80GB HBM3` is H100, `NVIDIA GeForce RTX 4090` is RTX4090."""
+    words = [word for word in name.split() if word not in ("NVIDIA", "Tesla", "GeForce", "Quadro")]
+    if len(words) > 1 and words[0] in ("RTX", "GTX", "TITAN"):
+        return "".join(words[:2])
+    return words[0].split("-")[0] if words else "GPU"

@@ -82,8 +82,7 @@ def node_name(hostname: str) -> NodeName:
 
 
 def gpu_flavor(gpus: Gpus) -> FlavorName | None:
-    """`H100 80GB HBM3` is flavor `h100`: the first word of the model, lower case. None without GPUs."""
+    """Model H100 is flavor `h100`. None without GPUs."""
     if not gpus.present:
         return None
-    word = gpus.present[0].model.split()[0].lower()
-    return FlavorName("".join(letter for letter in word if letter.isalnum() or letter == "-") or "gpu")
+    return FlavorName("".join(letter for letter in gpus.present[0].model.lower() if letter.isalnum()) or "gpu")
