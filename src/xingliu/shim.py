@@ -9,7 +9,7 @@ In the replica's folder it keeps
     lock          held (flock) as long as the shim lives; its time of modification is the last instant that proves it alive
     record.json   phase, instants in microseconds, exit code or signal; replaced whole, by rename
     log.OFFSET    output, in segments named by the offset of their first byte; the oldest is deleted beyond a stated number
-    stop          written by the launcher: the signal to send and when to kill; SIGUSR1 makes the shim look at once
+    stop          written over by the launcher: the signal to send and when to kill; SIGUSR1 makes the shim look at once
 A shim that finds the lock taken or a record present leaves: a replica is started at most once.
 
 Exit codes: a sandbox reports a process killed by signal N as 128+N, as shells do; so 129..192 are recorded as signals.
@@ -36,14 +36,17 @@ READ_BYTES = 2**20
 HELD_BYTES_MAX = 2**18
 SEARCH_BYTES = 8
 FIRST_SPARE_FD = 64
+RECORD_BYTES = 4096
+STOP_BYTES = 100
 
 
 def put_whole(name: str, text: str, *, durable: bool = False) -> None:
-    """Replace file `name` in the current folder at once; `text` is ASCII."""
-    fd = os.open(f"{name}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Replace file `name` in the current folder at once, and keep room for the next time, which may find the disk full."""
+    fd = os.open(f"{name}.new", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         if os.write(fd, text.encode()) < len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(fd, len(text))
         if durable:
             os.fsync(fd)
     finally:
@@ -53,6 +56,8 @@ def put_whole(name: str, text: str, *, durable: bool = False) -> None:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(fd)
         os.close(fd)
+    with contextlib.suppress(OSError), open(f"{name}.new", "wb") as spare:
+        os.posix_fallocate(spare.fileno(), 0, RECORD_BYTES)
 
 
 class Order(NamedTuple):
@@ -99,8 +104,7 @@ class Log:
     def __init__(self, secrets: list[str], segment_bytes: int, segments_max: int) -> None:
         lines = {line for secret in secrets for line in (secret, *secret.splitlines()) if line == secret or len(line) >= 8}
         self._secrets = sorted((line.encode() for line in lines if line), key=len, reverse=True)
-        self._segment_bytes = segment_bytes
-        self._segments_max = segments_max
+        self._segment_bytes, self._segments_max = segment_bytes, segments_max
         self._starts: list[int] = []
         self._fd = -1
         self._room = self._offset = self._lost_bytes = 0
@@ -252,11 +256,9 @@ class Cgroups:
 
 
 def _read_file(path: str) -> str:
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+    with contextlib.suppress(OSError), open(path, errors="replace") as file:
+        return file.read()
+    return ""
 
 
 def _write_file(path: str, text: str) -> None:
@@ -346,6 +348,7 @@ class Shim:
         os.pwrite(self.lock, b"%d\n" % os.getpid(), 0)
         self.renew()
         self.record["phase"] = "starting"
+        _write_file("stop", " " * STOP_BYTES)
         put_whole("record.json", json.dumps(self.record), durable=True)
         return ""
 
@@ -389,17 +392,16 @@ class Shim:
                 self.finish()
             else:
                 self.give_up("It was stopped before it started.")
-        while self.unsaved:
-            time.sleep(RENEW_MS / 1000)
-            self.renew()
-            self.save()
         shutil.rmtree(self.order.scratch, ignore_errors=True)
+        while self.unsaved:
+            self.save()
+            self.renew()
+            time.sleep(RENEW_MS / 1000)
+        os.unlink("record.json.new")
 
     def give_up(self, message: str) -> None:
-        shutil.rmtree(self.order.scratch, ignore_errors=True)
         self.cgroups.remove()
-        now = self.now_us()
-        self.save(phase="launch-failed", ended_us=now, empty_us=now, message=message)
+        self.save(phase="launch-failed", ended_us=self.now_us(), empty_us=self.now_us(), message=message)
 
     def prepare(self) -> None:
         for path, uid in self.order.folders:
@@ -440,9 +442,8 @@ class Shim:
         try:
             self.cgroups.join()
             _write_file("/proc/self/oom_score_adj", "500")
-            null = os.open("/dev/null", os.O_RDONLY)
-            spare = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_SPARE_FD) for fd in (null, *fds)]
-            for target, fd in enumerate(spare):
+            own = (os.open("/dev/null", os.O_RDONLY), *fds)
+            for target, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_SPARE_FD) for fd in own]):
                 os.dup2(fd, target)
             os.chdir(self.order.cwd)
             os.umask(0o022)
@@ -505,6 +506,7 @@ class Shim:
         if (stop := self.read_stop()) and (self.stopping is None or stop != (self.stopping.number, self.stopping.kill_at_us)):
             number, kill_at_us = stop
             self.stopping = Stopping(number, kill_at_us, self.living(number))
+            self.record["stopped"] = True
         if self.stopping is not None:
             if self.stopping.number == signal.SIGKILL or self.now_us() >= self.stopping.kill_at_us:
                 self.kill_all()
@@ -512,10 +514,8 @@ class Shim:
                 self.stopping.ask(self.living(self.stopping.number))
 
     def read_stop(self) -> tuple[int, int] | None:
-        if not os.path.exists("stop"):
-            return None
-        order = json.loads(_read_file("stop"))
-        return int(order["signal"]), int(order["kill_at_us"])
+        words = _read_file("stop").split()
+        return (int(words[0]), int(words[1])) if len(words) == 2 else None
 
     def processes(self) -> set[int]:
         return self.cgroups.processes() if self.order.cgroups else marked(self.order.marker)
@@ -537,11 +537,7 @@ class Shim:
         while self.drain():
             self.renew()
         self.log.feed(b"", last=True)
-        ended = {
-            "ended_us": ended_us,
-            "stopped": self.stopping is not None,
-            **self.how_it_ended(os.waitstatus_to_exitcode(status), used),
-        }
+        ended = {"ended_us": ended_us, **self.how_it_ended(os.waitstatus_to_exitcode(status), used)}
         if not empty:
             self.save(**ended)
             while not self.is_empty(patience_us=RENEW_MS * 1000):

@@ -13,10 +13,9 @@ from xingliu.adapters.local.locks import is_held
 from xingliu.adapters.local.orders import Orders
 from xingliu.adapters.local.places import Places
 from xingliu.adapters.local.released import Released
-from xingliu.adapters.local.remains import Remains, is_over, write_record
+from xingliu.adapters.local.remains import Remains, is_over
 from xingliu.adapters.local.spawning import Spawning
-from xingliu.control.errors import LauncherUnavailable
-from xingliu.control.ports import DesiredReplica, NodeHealth, Phase, ReplicaRecord, Stop
+from xingliu.control.ports import DesiredReplica, NodeHealth, ReplicaRecord, Stop
 from xingliu.fleet.model import Node
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.errors import XingliuError
@@ -55,10 +54,10 @@ class LocalLauncher:
                 self._let_go(lease)
             self._forget_stillborn()
             new = [replica for replica in desired if replica.lease not in self._known]
-            self._start([replica for replica in new if not self._places.released(replica.lease).exists()])
             for replica in desired:
                 if replica.stop is not None and replica.lease in self._known:
                     self._known[replica.lease].order_stop(replica.stop)
+            self._start([replica for replica in new if not self._places.released(replica.lease).exists()])
 
     def _forget_stillborn(self) -> None:
         """A shim that died before its first record started nothing: its replica may be started anew."""
@@ -85,18 +84,12 @@ class LocalLauncher:
                 self._refuse(replica.lease, str(error))
         if orders:
             self._spawning.send(orders)
-        for replica in wanted:
-            self._known[replica.lease] = self._remains(replica.lease)
+        for lease in orders:
+            self._known[lease] = self._remains(lease)
 
     def _refuse(self, lease: LeaseId, message: str) -> None:
-        folder = self._places.replica(lease)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        now = self._clock.now_us()
-        facts = {"lease": lease, "cgroups": [], "phase": str(Phase.LAUNCH_FAILED), "ended_us": now, "empty_us": now}
-        try:
-            write_record(folder, {**facts, "message": message})
-        except OSError as error:
-            raise LauncherUnavailable(f"records cannot be written ({error.strerror})") from error
+        self._known[lease] = self._remains(lease)
+        self._known[lease].refuse(message, self._clock.now_us())
 
     def _let_go(self, lease: LeaseId) -> None:
         """Nobody names it any more: kill it if it runs; keep its record and log if it is over."""

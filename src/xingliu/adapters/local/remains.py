@@ -1,17 +1,20 @@
 """What a replica left on this machine, as files say it: its record, its lock, whatever still runs of it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xingliu.adapters.local.cgroups import processes_in, remove_cgroups
 from xingliu.adapters.local.locks import is_held
 from xingliu.control.ports import Phase, ReplicaRecord, Stop
 from xingliu.kernel.ids import LeaseId
 
+_STOP_BYTES = 100
 _FINAL = frozenset({Phase.ENDED, Phase.LAUNCH_FAILED, Phase.LOST})
 
 
@@ -48,7 +51,7 @@ class Remains:
             found = path.stat()
             version = (found.st_ino, found.st_mtime_ns, found.st_size)
             if anyway or version != self.version:
-                self.record, self.version = read_record(self.lease, path), version
+                self.record, self.version = _as_record(self.lease, json.loads(path.read_text())), version
         except FileNotFoundError:
             self.record = None
 
@@ -65,15 +68,43 @@ class Remains:
         facts.update(phase=str(Phase.LOST), ended_us=ended, message="Its shim was killed, and so everything it ran.")
         if not left and remove_cgroups(facts["cgroups"]):
             facts["empty_us"] = max(now_us, ended)
-        write_record(self.folder, facts)
-        self._read(anyway=True)
+        self._note(facts)
+
+    def _note(self, facts: dict[str, Any]) -> None:
+        """Write the record on the shim's behalf; on a full disk it is only known here, and found out again after a restart."""
+        self.record = _as_record(self.lease, facts)
+        with contextlib.suppress(OSError):
+            new = self.folder / "record.json.launcher"
+            new.touch(mode=0o600)
+            new.write_text(json.dumps(facts))
+            new.replace(self.folder / "record.json")
+
+    def refuse(self, message: str, now_us: int) -> None:
+        """Record that it cannot be started, so that it never is; one that has a shim, or had, is left alone."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not (self.folder / "record.json").exists():
+                phase = str(Phase.LAUNCH_FAILED)
+                self._note({"cgroups": [], "phase": phase, "ended_us": now_us, "empty_us": now_us, "message": message})
+        except BlockingIOError:
+            return
+        finally:
+            os.close(lock)
 
     def order_stop(self, stop: Stop) -> None:
         """Tell the shim, once for each different order; it also finds the order by itself within a second."""
         if stop == self.ordered:
             return
         number = int(signal.Signals[stop.signal])
-        put_whole(self.folder / "stop", json.dumps({"signal": number, "kill_at_us": stop.kill_at_us}))
+        order = os.open(self.folder / "stop", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(
+                order, f"{number} {stop.kill_at_us}".ljust(_STOP_BYTES).encode(), 0
+            )  # in place: this needs no room on the disk
+        finally:
+            os.close(order)
         self._poke()
         self.ordered = stop
 
@@ -88,9 +119,7 @@ class Remains:
                 os.close(handle)
 
 
-def read_record(lease: LeaseId, path: Path) -> ReplicaRecord:
-    """Raises FileNotFoundError."""
-    facts = json.loads(path.read_text())
+def _as_record(lease: LeaseId, facts: dict[str, Any]) -> ReplicaRecord:
     return ReplicaRecord(
         lease=lease,
         phase=Phase(facts["phase"]),
@@ -114,15 +143,3 @@ def marked(marker: str) -> set[int]:
             if folder.name.isdigit() and marker.encode() in (folder / "environ").read_bytes().split(b"\0"):
                 found.add(int(folder.name))
     return found
-
-
-def write_record(folder: Path, facts: dict[str, object]) -> None:
-    put_whole(folder / "record.json", json.dumps(facts))
-
-
-def put_whole(path: Path, text: str) -> None:
-    """Replace a file at once."""
-    new = path.with_name(path.name + ".launcher")
-    new.touch(mode=0o600)
-    new.write_text(text)
-    new.replace(path)
