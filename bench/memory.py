@@ -78,7 +78,7 @@ def main() -> int:
         fill(cloud, jobs)
         cloud.up()
         full = measure(cloud)
-        total = int(len(list((cloud.home / "ended").iterdir())))
+        total = len(list((cloud.home / "ended").iterdir()))
     print(f"with {jobs} finished jobs more: {full:.0f} MB ({total} of them ran here)")
     Result("memory", "MB", round(full, 1), None, None, {"empty": round(empty, 1), "aim": 150}).print()
     return 0

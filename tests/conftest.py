@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
 from tests.postgres import postgres_url as postgres_url
 
 SLOW_MACHINES = [HealthCheck.too_slow]

@@ -38,7 +38,10 @@ def has_blob(control: Control, asker: Asker, tenant: str, project: str, sha256: 
 @router.put(
     _PATH,
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
     },
 )
 async def put_blob(control: Control, asker: Asker, request: Request, tenant: str, project: str, sha256: str) -> BlobOut:
