@@ -78,7 +78,7 @@ MinJobAge=2
 ReturnToService=2
 NodeName=n[1-{self.nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{base + 1}-{base + self.nodes}] CPUs={self.cpus} State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-"""
+"""  # noqa: E501  # a line of slurm.conf
         )
 
     def start(self) -> None:
