@@ -50,7 +50,7 @@ PARTS: Mapping[str, Part] = {
     "training": Part("a DDP rank killed at random moments", ("tests/edge/test_ddp.py",), 5, 2, "XL_KILLS"),
     "properties": Part("every property, 2,000 examples each", ("tests/pure",), env=SOAK),
     "specs": Part(
-        "malformed job and cloud files", ("tests/pure/test_spec.py", "tests/pure/test_cloudfile.py"), rounds=3, env=SOAK
+        "malformed job and cloud files", ("tests/pure/test_documents.py", "tests/pure/test_spec.py"), rounds=3, env=SOAK
     ),
     "ports": Part("the contracts of stores and launchers", ("tests/contract",), env=SOAK),
     "api-fuzz": Part("the API under malformed requests", ("tests/edge/test_api_fuzz.py",), rounds=2, env=SOAK),

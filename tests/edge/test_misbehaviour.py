@@ -115,7 +115,7 @@ def test_a_flood_of_output_fills_no_disk_and_its_end_is_kept(cloud: LivingCloud)
     def over() -> bool:
         nonlocal largest
         largest = max(largest, _log_bytes(cloud))
-        return cloud.job(job_id)["state"] == "SUCCEEDED"
+        return bool(cloud.job(job_id)["state"] == "SUCCEEDED")
 
     wait_until(over, "the flood is over", limit_s=600)
     assert largest < 50_000_000, f"its log took {largest} bytes"
