@@ -1,6 +1,7 @@
 """What no linter knows about this house."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +86,10 @@ def test_every_room_says_in_thirty_lines_what_it_is() -> None:
     readmes = {path.name: path / "README.md" for path in rooms}
     assert not [name for name, readme in readmes.items() if not readme.exists()]
     assert not [name for name, readme in readmes.items() if readme.read_text().count("\n") > 30]
+
+
+def test_every_package_that_is_pinned_says_what_it_is_for() -> None:
+    project = tomllib.loads((SRC.parents[1] / "pyproject.toml").read_text())["project"]
+    pinned = [text.partition("==") for text in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+    said = (SRC.parents[1] / "docs" / "decisions" / "dependencies.md").read_text()
+    assert not [name for name, _, version in pinned if not version or name not in said]
