@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from threading import Thread
 
 from xingliu import __version__
 from xingliu.adapters.blobs import FileBlobs
@@ -64,6 +65,7 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
     clock, ids = SystemClock(), SystemIds()
     local = open_local(settings.home, clock, isolation=None if settings.sandbox else no_isolation())
     blobs = FileBlobs(settings.home / "blobs")
+    Thread(target=local.launcher.warm_up, name="warm-up", daemon=True).start()
     held = hold(settings.url_of_store)
     store = open_store(settings.url_of_store)
     store.seize(f"process {os.getpid()} on {settings.home}")

@@ -15,6 +15,7 @@ from xingliu.adapters.local.places import Places
 from xingliu.adapters.local.released import Released
 from xingliu.adapters.local.remains import Remains, is_over
 from xingliu.adapters.local.spawning import Spawning
+from xingliu.control.errors import LauncherUnavailable
 from xingliu.control.ports import DesiredReplica, NodeHealth, ReplicaRecord, Stop
 from xingliu.fleet.model import Node
 from xingliu.kernel.clock import Clock
@@ -46,6 +47,11 @@ class LocalLauncher:
 
     def _remains(self, lease: LeaseId) -> Remains:
         return Remains(lease, self._places.replica(lease), f"XL_REPLICA={self._places.cgroup}/{lease}")
+
+    def warm_up(self) -> None:
+        """Have the spawner ready before the first replica asks for it; what keeps it from starting is said then."""
+        with self._lock, contextlib.suppress(LauncherUnavailable):
+            self._spawning.ready()
 
     def ensure(self, desired: Sequence[DesiredReplica]) -> None:
         with self._lock:
