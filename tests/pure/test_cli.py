@@ -7,12 +7,12 @@ from xingliu.cli.client import Client
 from xingliu.cli.credentials import Credentials, check_url
 from xingliu.cli.errors import PlainHttpRefused
 from xingliu.cli.failing import problem_lines
-from xingliu.cli.files import inside
 from xingliu.cli.following import ending, exit_code, state_line
 from xingliu.cli.jobs import evidence
 from xingliu.cli.output import show_request, show_resources, table_lines
 from xingliu.cli.reading import Source, prefixed
 from xingliu.cli.submit import Dashed
+from xingliu.cli.unpacking import inside
 from xingliu.cli.usage import hours
 from xingliu.cli.users import binding
 from xingliu.kernel.documents import parse

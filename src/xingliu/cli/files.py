@@ -10,6 +10,7 @@ from xingliu.cli.client import Readable, part
 from xingliu.cli.errors import BadPlace, DamagedCopy, DestinationExists, DestinationMissing
 from xingliu.cli.output import note, print_json
 from xingliu.cli.session import Session, json_option
+from xingliu.cli.unpacking import unpack
 from xingliu.kernel.units import show_bytes
 
 TOLD_EVERY_BYTES = 64_000_000
@@ -37,13 +38,15 @@ def cp(session: Session, source: str, destination: Path) -> None:
     with session.client.stream(f"/v1/jobs/{part(job)}/files", path=path or ".") as answer:
         try:
             with tarfile.open(fileobj=_Counted(answer), mode="r|") as tar:
-                count, size_bytes = _unpack(tar, path, target)
+                copied = unpack(tar, path, target)
         except (tarfile.TarError, EOFError) as error:
             raise DamagedCopy(str(error)) from None
     if session.json:
-        print_json({"path": str(target), "files": count, "bytes": size_bytes})
-    else:
-        click.echo(f"{target}  {count} {'file' if count == 1 else 'files'}, {show_bytes(size_bytes)}")
+        print_json({"path": str(target), "files": copied.files, "bytes": copied.bytes, "left_out": copied.left_out})
+        return
+    for name in copied.left_out:
+        note(f"left out: {name}, which leads out of the copy or is no file")
+    click.echo(f"{target}  {copied.files} {'file' if copied.files == 1 else 'files'}, {show_bytes(copied.bytes)}")
 
 
 def _target(path: str, destination: Path) -> Path:
@@ -55,31 +58,6 @@ def _target(path: str, destination: Path) -> Path:
     if not target.parent.exists():
         raise DestinationMissing(str(target.parent))
     return target
-
-
-def _unpack(tar: tarfile.TarFile, asked: str, target: Path) -> tuple[int, int]:
-    """Write the members under `target`, in place of the name that was asked for. Gives the files and bytes written.
-
-    The filter refuses what would leave `target`: absolute names, `..`, links that lead out, devices.
-    """
-    count, size_bytes = 0, 0
-    for member in tar:
-        place = inside(member.name, asked)
-        alone = str(place) == "." and not member.isdir()
-        home, member.name = (target.parent, target.name) if alone else (target, str(place))
-        tar.extract(member, home, filter="data")
-        if member.isfile():
-            count, size_bytes = count + 1, size_bytes + member.size
-    return count, size_bytes
-
-
-def inside(name: str, asked: str) -> PurePosixPath:
-    """A member's place below what was asked for, however the archive begins its names."""
-    place, root = PurePosixPath(name), PurePosixPath(asked)
-    for start in (root, PurePosixPath(root.name)):
-        if start.parts and place.is_relative_to(start):
-            return place.relative_to(start)
-    return place
 
 
 class _Counted(io.RawIOBase):
