@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".soak"
 PYTEST = Path(sys.executable).with_name("pytest")
-SOAK = {"XL_TEST_PROFILE": "soak"}
+SOAK = {"XL_PROFILE": "soak"}
 END_WITHIN_S = 60
 
 

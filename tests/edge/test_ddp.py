@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -16,7 +16,7 @@ from time import sleep
 import pytest
 from demo.environment import ensure_torch
 from demo.following import rank_processes
-from tests.edge.living import Json, LivingCloud, living_cloud, wait_until
+from tests.edge.living import FINAL, Json, LivingCloud, living_cloud, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRST_SEED = int(os.environ.get("XL_SEED", "1"))
@@ -76,6 +76,17 @@ def last_checkpoint(log: str) -> int:
     return max(map(int, re.findall(r"^checkpoint at step (\d+)$", log, re.MULTILINE)), default=0)
 
 
+def wait_for_log(cloud: LivingCloud, job: str, said: Callable[[str], int]) -> int:
+    """What `said` finds in rank 0's first log once it finds something; a job that ended without it failed the test."""
+
+    def look() -> int:
+        over, log = cloud.job(job)["state"] in FINAL, cloud.log(job, attempt=1)
+        assert said(log) or not over, log
+        return said(log)
+
+    return wait_until(look, "rank 0 says what is waited for", every_s=0.3)
+
+
 def rank_of(attempts: list[Json], number: int) -> dict[int, Json]:
     return {one["rank"]: one for one in attempts if one["number"] == number}
 
@@ -86,7 +97,7 @@ def test_a_killed_rank_ends_the_gang_once_and_training_goes_on_from_the_checkpoi
 ) -> None:
     dice = Random(f"ddp {seed}")
     job_id, victim = submit(cloud, tmp_path), dice.randrange(2)
-    wait_until(lambda: last_checkpoint(cloud.log(job_id, attempt=1)), "a checkpoint is on the disk", every_s=0.3)
+    wait_for_log(cloud, job_id, last_checkpoint)
     sleep(dice.uniform(0, 2))
     [pid] = rank_processes(job_id, victim)
     os.kill(pid, signal.SIGKILL)
@@ -113,7 +124,7 @@ def assert_went_on(before: str, after: str) -> None:
 
 def test_a_held_training_saves_itself_and_goes_on_when_released(cloud: LivingCloud, tmp_path: Path) -> None:
     job_id = submit(cloud, tmp_path)
-    wait_until(lambda: len(steps(cloud.log(job_id, attempt=1))) >= 2, "it trains", every_s=0.3)
+    wait_for_log(cloud, job_id, lambda log: len(steps(log)))
     cloud.xl("hold", job_id)
     wait_until(lambda: cloud.job(job_id)["state"] == "PENDING", "it waits, held")
     log = cloud.log(job_id, attempt=1)
