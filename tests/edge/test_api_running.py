@@ -143,6 +143,24 @@ def test_attach_is_refused_with_a_reason(cloud: LivingCloud, running: str, ended
     assert json.loads(refused.value.response.body or b"")["code"] == "bad_credentials"
 
 
+def test_a_node_that_runs_something_is_neither_changed_nor_taken_out(cloud: LivingCloud, running: str) -> None:
+    document = cloud.client.get("/v1/cloud")
+    (pool,) = document["pools"]
+    half = {**document, "pools": [{**pool, "share": {"cpu": 1, "memory": "500MB"}}]}
+    other = {**document, "pools": [{**pool, "nodes": "another"}]}
+    with _http(cloud) as http:
+        for changed in (half, other):
+            refused = http.post("/v1/cloud:apply", json={"document": changed}).json()
+            assert (refused["code"], running in refused["detail"]) == ("nodes_busy", True)
+        labelled = {**document, "pools": [{**pool, "topology": {"rack": "r1"}}]}
+        assert http.post("/v1/cloud:apply", json={"document": labelled}).json()["applied"] is True
+        drained = http.post(f"/v1/nodes/{pool['nodes']}:drain", json={"reason": "new fan"}).json()
+        assert (drained["state"], drained["reason"], drained["jobs"]) == ("draining", "new fan", [running])
+        assert http.post(f"/v1/nodes/{pool['nodes']}:resume", json={"reason": "it spins"}).json()["state"] == "ready"
+    assert cloud.job(running)["state"] == "RUNNING"
+    cloud.assert_conserved()
+
+
 def test_a_stranger_gets_404_for_a_running_jobs_log_and_files(cloud: LivingCloud, running: str, stranger: str) -> None:
     found = cloud.client
     theirs = Client(Credentials(found.url, stranger, None, "the test"))
