@@ -1,5 +1,6 @@
 """What every route has in common: problem documents, pages, idempotency keys, bounds; and what is shown only once."""
 
+import asyncio
 import hashlib
 import json
 import sqlite3
@@ -7,9 +8,11 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.edge.served import Served, Someone, hello, served
 
+from xingliu.api.app import routes
 from xingliu.api.errors import STATUS, problem_of
 from xingliu.api.limits import JSON_LARGEST_BYTES
 from xingliu.kernel.errors import XingliuError
@@ -110,6 +113,18 @@ def test_a_body_beyond_the_limit_is_refused_stated_or_not(cloud: Served, admin: 
     pieces = admin.client.post("/v1/jobs", content=(large[start : start + 65536] for start in range(0, len(large), 65536)))
     assert [(one.status_code, one.json()["code"]) for one in (stated, pieces)] == [(413, "body_too_large")] * 2
     assert cloud.version == before
+
+
+def test_what_nobody_expected_is_a_500_with_a_number_that_the_log_has(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask() -> httpx.Response:
+        """Of an application whose control objects were forgotten."""
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(routes()), base_url="http://here") as client:
+            return await client.get("/readyz")
+
+    answer = asyncio.run(ask())
+    incident = answer.json()["detail"].partition("incident ")[2][:8]
+    assert (answer.status_code, answer.json()["code"], len(incident)) == (500, "internal", 8)
+    assert any(incident in record.getMessage() and record.exc_info for record in caplog.records)
 
 
 def test_the_hint_of_an_error_is_filled_in() -> None:
