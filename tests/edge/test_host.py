@@ -9,10 +9,16 @@ from xingliu.adapters.host import FIRST_DAY_US, SystemClock, SystemIds
 SECOND_US = 1_000_000
 
 
-def test_time_stands_still_while_the_system_clock_goes_back() -> None:
-    readings: Iterator[int] = iter([5_000_000_000, 5_000_002_000, 4_000_000_000, 5_000_001_999, 5_000_003_000])
-    clock = SystemClock(lambda: next(readings))
-    assert [clock.now_us() for _ in range(5)] == [5_000_000, 5_000_002, 5_000_002, 5_000_002, 5_000_003]
+def test_time_goes_on_by_the_monotonic_clock_while_the_system_clock_is_set_back() -> None:
+    system: Iterator[int] = iter([5_000_000_000, 5_000_002_000, 4_000_000_000, 4_000_001_000, 5_000_009_000])
+    monotonic: Iterator[int] = iter([0, 0, 2_000, 5_000, 6_000, 7_000])
+    clock = SystemClock(read_ns=lambda: next(system), monotonic_ns=lambda: next(monotonic))
+    assert [clock.now_us() for _ in range(5)] == [5_000_000, 5_000_002, 5_000_005, 5_000_006, 5_000_009]
+
+
+def test_time_begins_no_earlier_than_the_last_instant_on_record() -> None:
+    clock = SystemClock(9_000_000, read_ns=lambda: 4_000_000_000, monotonic_ns=lambda: 0)
+    assert clock.now_us() == 9_000_000
 
 
 def test_job_ids_are_short_and_sort_by_creation() -> None:

@@ -17,16 +17,26 @@ FIRST_DAY_US = 1_735_689_600_000_000
 
 
 class SystemClock:
-    """The system's time, except that it never goes back: it stands still until the system's time has caught up."""
+    """The system's time, except that it never goes back: while the system's is behind, it goes on by the monotonic clock."""
 
-    def __init__(self, read_ns: Callable[[], int] = time.time_ns) -> None:
-        self._read_ns = read_ns
+    def __init__(
+        self,
+        not_before_us: int = 0,
+        *,
+        read_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """`not_before_us`: the last instant on record, so that a clock set back between two starts spoils no order."""
+        self._read_ns, self._monotonic_ns = read_ns, monotonic_ns
         self._lock = Lock()
-        self._last_us = 0
+        self._last_us, self._at_us = not_before_us, monotonic_ns() // 1000
 
     def now_us(self) -> int:
         with self._lock:
-            self._last_us = max(self._last_us, self._read_ns() // 1000)
+            system_us = self._read_ns() // 1000
+            at_us = self._monotonic_ns() // 1000  # read second: a pause between the two must not put this clock ahead
+            self._last_us = max(self._last_us + at_us - self._at_us, system_us)
+            self._at_us = at_us
             return self._last_us
 
 

@@ -62,13 +62,12 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
 
     Raises StoreInUse, StoreTooNew, StoreUnavailable, BadKeyFile.
     """
-    clock, ids = SystemClock(), SystemIds()
-    local = open_local(settings.home, clock, isolation=None if settings.sandbox else no_isolation())
-    blobs = FileBlobs(settings.home / "blobs")
-    Thread(target=local.launcher.warm_up, name="warm-up", daemon=True).start()
     held = hold(settings.url_of_store)
     store = open_store(settings.url_of_store)
     store.seize(f"process {os.getpid()} on {settings.home}")
+    clock, ids = SystemClock(_last_instant_us(store)), SystemIds()
+    local = open_local(settings.home, clock, isolation=None if settings.sandbox else no_isolation())
+    Thread(target=local.launcher.warm_up, name="warm-up", daemon=True).start()
     bootstrap(store, clock, local.machine, admin_credential=keep_client_file(settings, ids, url))
     world, sealer, blobs = World(store), FileSealer(settings.secret_key_file), FileBlobs(settings.home / "blobs")
     scheduling = Scheduling(store, world, local.launcher, Launches(store, world, local.launcher, sealer), clock)
@@ -83,3 +82,10 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
         check_space=blobs.check_space,
     )
     return Cloud(held, store, local.launcher, services, loop, Notifications(store, WebhookPostman(), clock))
+
+
+def _last_instant_us(store: Store) -> int:
+    """The latest instant the log knows; 0 in an empty store."""
+    with store.read() as unit:
+        newest = unit.events.find(limit=1, newest_first=True)
+    return newest[0].at_us if newest else 0

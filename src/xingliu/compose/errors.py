@@ -57,3 +57,14 @@ class DidNotStop(XingliuError):
     )
     pid: int
     waited_s: int
+
+
+@dataclass(eq=False)
+class BadCertificate(XingliuError):
+    """{cert} and {key} cannot be used for TLS: {why}"""
+
+    code: ClassVar[str] = "bad_certificate"
+    hint: ClassVar[str] = "Both must be PEM, readable, and belong together; the certificate's chain comes first in its file."
+    cert: Path
+    key: Path
+    why: str

@@ -6,95 +6,73 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from pathlib import Path
 from threading import Event, Thread
 
-import uvicorn
-
 from xingliu.adapters.sql.errors import StoreTooNew
 from xingliu.adapters.sql.holding import StoreInUse
-from xingliu.api.app import create_app
-from xingliu.compose.build import build
+from xingliu.compose.build import Cloud, build
+from xingliu.compose.errors import BadCertificate
 from xingliu.compose.settings import UpSettings
 from xingliu.compose.supervise import EXIT_GIVE_UP
 from xingliu.kernel.errors import XingliuError
 
 log = logging.getLogger("xingliu")
-STREAMS_END_WITHIN_S = 2
-KEEP_ALIVE_S = 75
-
-
-class Server(uvicorn.Server):
-    """Says through a pipe when it accepts requests, and leaves signals to `main`."""
-
-    def __init__(self, config: uvicorn.Config, tell: int) -> None:
-        super().__init__(config)
-        self._tell = tell
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        _tell(self._tell, b"+")
-
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # as uvicorn declares it
-        yield
 
 
 def main() -> int:
+    """Say that it is up once the store is open and all is wired: the socket is bound, so who asks waits, not long."""
     options = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    settings = _settings(options)
-    server = Server(_config(settings), int(options["tell"]))
-    lost = Event()
+    ended, lost = Event(), Event()
 
     def lost_control() -> None:
         lost.set()
-        server.should_exit = True
+        ended.set()
 
     try:
+        settings = _settings(options)
+        _check_certificate(settings)
         cloud = build(settings, str(options["url"]), on_lost=lost_control)
     except XingliuError as error:
         _tell(options["tell"], f"{error} {error.advice()}".encode())
         log.error("%s %s", error, error.advice())
         return EXIT_GIVE_UP if isinstance(error, StoreTooNew | StoreInUse) else 1
-    server.config.app = create_app(cloud.services)
-    _end_on_signals(server)
-    Thread(target=_watch_supervisor, args=(int(options["alive"]), server), daemon=True).start()
-    cloud.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: ended.set())
+    Thread(target=_watch_supervisor, args=(int(options["alive"]), ended), daemon=True).start()
+    _tell(options["tell"], b"+")
     try:
-        server.run(sockets=[socket.socket(fileno=int(options["listener"]))])
+        _listen(settings, cloud, socket.socket(fileno=int(options["listener"])), ended)
     finally:
         cloud.close()
     return EXIT_GIVE_UP if lost.is_set() else 0
 
 
-def _config(settings: UpSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        "",
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=STREAMS_END_WITHIN_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )
+def _listen(settings: UpSettings, cloud: Cloud, listener: socket.socket, ended: Event) -> None:
+    # The web framework takes half of the start, and by now `xl up` has returned: what comes next starts beside it.
+    from xingliu.compose.listening import listen  # noqa: PLC0415
+
+    cloud.start()
+    listen(settings, cloud.services, listener, ended)
 
 
-def _end_on_signals(server: uvicorn.Server) -> None:
-    def end(number: int, frame: object) -> None:
-        server.should_exit = True
+def _check_certificate(settings: UpSettings) -> None:
+    """Raises BadCertificate."""
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(settings.tls_cert, settings.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise BadCertificate(settings.tls_cert, settings.tls_key, str(error)) from error
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
 
-
-def _watch_supervisor(alive: int, server: uvicorn.Server) -> None:
+def _watch_supervisor(alive: int, ended: Event) -> None:
     """The pipe ends when the supervisor dies, however it dies; without one nobody would restart us."""
     os.read(alive, 1)
-    server.should_exit = True
+    ended.set()
 
 
 def _settings(options: dict[str, object]) -> UpSettings:
