@@ -161,12 +161,21 @@ def test_a_node_that_runs_something_is_neither_changed_nor_taken_out(cloud: Livi
     cloud.assert_conserved()
 
 
-def test_a_stranger_gets_404_for_a_running_jobs_log_and_files(cloud: LivingCloud, running: str, stranger: str) -> None:
+def test_a_stranger_is_told_nothing_of_a_running_job(cloud: LivingCloud, running: str, stranger: str) -> None:
     found = cloud.client
     theirs = Client(Credentials(found.url, stranger, None, "the test"))
     with httpx.Client(base_url=found.url, headers=theirs.headers()) as http:
         answers = [http.get(f"/v1/jobs/{running}/{what}").status_code for what in ("logs", "files", "attempts", "why")]
+        own, queue = http.get("/v1/nodes").json()["items"][0], http.get("/v1/queues").json()["items"][0]
     assert answers == [404] * 4
+    assert (own["jobs"], own["in_use"], queue["in_use"], queue["running"]) == ([], {}, {}, 0)
+    everyones, queue = found.get("/v1/nodes")["items"][0], found.get("/v1/queues")["items"][0]
+    assert (everyones["jobs"], everyones["in_use"]["cpu"], queue["in_use"]["cpu.cpu"], queue["running"]) == (
+        [running],
+        1000,
+        1000,
+        1,
+    )
 
 
 def _attached(cloud: LivingCloud, job: str, *, rank: int = 0, key: str | None = None) -> ClientConnection:
