@@ -37,7 +37,7 @@ def in_threads(clients: int, jobs: int, work: Callable[[int], None]) -> None:
 def slots_file(slots: int) -> str:
     return f"""kind: cloud
 flavors:
-  - {{name: cpu, price: {{core-hour: 0.05, gpu-hour: 0}}}}
+  - {{name: cpu, price: 0.05/core-hour}}
 pools:
   - {{name: bench, flavor: cpu, nodes: "n[1-4]", share: {{cpu: {slots // 4}, memory: 4GB}}, overcommit: true}}
 queues:

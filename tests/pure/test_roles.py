@@ -15,6 +15,7 @@ from xingliu.tenancy.roles import TABLE, Verb, may, sees, sees_all
 GOLDEN = """
                     admin operator finance owner member viewer
 job.read            yes   yes      yes     yes   yes    yes
+job.output          yes   -        -       yes   yes    yes
 job.submit          yes   -        -       yes   yes    -
 job.stop            yes   yes      -       yes   yes    -
 job.attach          yes   -        -       yes   yes    -

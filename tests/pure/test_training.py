@@ -372,7 +372,7 @@ def test_what_was_settled_once_stays_settled(history: tuple[Gang, list[list[Repl
 
 @given(gangs(), st.data())
 def test_ends_reported_one_by_one_or_all_at_once_lead_to_the_same_state(fresh: Gang, data: st.DataObject) -> None:
-    """But for what is then said of ranks that were stopped: those are reported as stopped."""
+    """But for what is then said of ranks that were stopped: those are reported as stopped. What is over stays reported."""
     makers = [ended, killed, lost, lambda rank: ended(rank, 3)]
     first = data.draw(st.integers(0, len(fresh.leases) - 1))
     ends = {first: data.draw(st.sampled_from(makers))(first)}
@@ -380,9 +380,9 @@ def test_ends_reported_one_by_one_or_all_at_once_lead_to_the_same_state(fresh: G
         ends[rank] = killed(rank, at_us=130 * S, stopped=True) if ends[first].exit_code != 0 else ended(rank)
     together = after(fresh, *ends.values())
     apart = after(fresh, ends[first])
-    for rank in ends:
+    for count in range(1, len(ends) + 1):
         if apart.job.state is not JobState.PENDING and apart.job.state not in FINAL:
-            apart = after(apart, ends[rank])
+            apart = after(apart, *list(ends.values())[:count])
     if together.job.stop_why is None and fresh.job.stop_why is None:
         assert apart.job.state is together.job.state
 
@@ -406,3 +406,15 @@ def test_progress_says_everything_that_changed() -> None:
     assert isinstance(step, Progress)
     assert step.job.generation > ONE.job.generation
     assert {event.subject for event in step.events} == {JOB}
+
+
+def test_a_gang_that_ends_badly_releases_its_leases_together() -> None:
+    apart = after(TWO, killed(0))
+    assert apart.job.state is JobState.STOPPING
+    assert [each.released_us for each in apart.leases] == [None, None]
+    both = after(apart, killed(0), killed(1, stopped=True))
+    assert [each.released_us for each in both.leases] == [NOW, NOW]
+
+
+def test_a_rank_that_succeeded_frees_its_devices_while_the_others_run() -> None:
+    assert [each.released_us for each in after(TWO, ended(0)).leases] == [NOW, None]

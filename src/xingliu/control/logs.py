@@ -22,7 +22,7 @@ class Logs:
     def read(self, actor: Actor, name: str, *, attempt: int | None, rank: int, offset: int, limit_bytes: int) -> LogChunk:
         """One replica's output from `offset` (negative: counted back from the end), at most LOG_LARGEST_BYTES.
 
-        `attempt` None means the newest. Raises Unknown where there is no such job or replica.
+        `attempt` None means the newest. Raises Unknown where there is no such job or replica, Forbidden.
         """
         with self._store.read() as unit:
             job = _readable(Scope(unit, actor), name)
@@ -36,7 +36,7 @@ class Files:
         self._files = files
 
     def archive(self, actor: Actor, name: str, path: str) -> Iterator[bytes]:
-        """The file or folder `path` of the job's folder as a tar stream. Raises Unknown, PathOutside."""
+        """The file or folder `path` of the job's folder as a tar stream. Raises Unknown, Forbidden, PathOutside."""
         with self._store.read() as unit:
             job = _readable(Scope(unit, actor), name)
         if len(path) > PATH_LONGEST:
@@ -55,5 +55,5 @@ def replica_attempt(unit: Unit, job: Job, number: int | None, rank: int) -> Atte
 
 def _readable(scope: Scope, name: str) -> Job:
     job = scope.job(name)
-    scope.require(Verb.JOB_READ, project=job.project)
+    scope.require(Verb.JOB_OUTPUT, project=job.project)
     return job

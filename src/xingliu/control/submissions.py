@@ -11,6 +11,7 @@ from xingliu.control.receipts import keep_receipt, made_before
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
 from xingliu.control.world import World, pending_job
+from xingliu.fleet.model import NodeState
 from xingliu.fleet.quote import Quote, quote
 from xingliu.forecast.model import WhatIf
 from xingliu.forecast.replay import what_if
@@ -150,7 +151,8 @@ class Submissions:
         """At the flavor it would get; before it has one, at the dearest it could."""
         seats = answer.seats
         gpus = spec.resources.gpu.count if spec.resources.gpu else 0
-        candidates = [f for f in self._world.flavors.values() if not gpus or f.gpu]
+        present = {node.flavor for node in list(self._world.nodes.values()) if node.state is not NodeState.RETIRED}
+        candidates = [f for f in self._world.flavors.values() if f.name in present and (not gpus or f.gpu)]
         if seats:
             candidates = [self._world.flavors[seats[0].flavor]]
         if not candidates:

@@ -8,6 +8,7 @@ from xingliu.tenancy.model import CLOUD_ROLES, Actor, Role
 
 class Verb(StrEnum):
     JOB_READ = "job.read"
+    JOB_OUTPUT = "job.output"
     JOB_SUBMIT = "job.submit"
     JOB_STOP = "job.stop"
     JOB_ATTACH = "job.attach"
@@ -28,7 +29,7 @@ class Verb(StrEnum):
 
 
 V = Verb
-_VIEWER = frozenset({V.JOB_READ, V.SECRET_READ, V.PROJECT_READ, V.QUEUE_READ, V.NODE_READ, V.USAGE_READ})
+_VIEWER = frozenset({V.JOB_READ, V.JOB_OUTPUT, V.SECRET_READ, V.PROJECT_READ, V.QUEUE_READ, V.NODE_READ, V.USAGE_READ})
 _MEMBER = _VIEWER | {V.JOB_SUBMIT, V.JOB_STOP, V.JOB_ATTACH, V.SECRET_WRITE}
 _OWNER = _MEMBER | {V.PROJECT_WRITE, V.USER_READ, V.USER_WRITE, V.TENANT_READ}
 _FINANCE = frozenset(

@@ -40,6 +40,7 @@ def settle(gang: Gang, records: Mapping[LeaseId, ReplicaRecord], *, now_us: int)
             attempt, lease = _seen(gang.job, attempt, lease, record, now_us, events)
         attempts.append(attempt)
         leases.append(lease)
+    leases = _release(gang.job, attempts, leases, records, now_us, events)
     job = _job_after(gang.job, attempts, leases, now_us, events)
     if job is gang.job and tuple(attempts) == gang.attempts and tuple(leases) == gang.leases:
         return None
@@ -55,11 +56,42 @@ def _seen(
     if record.over and attempt.outcome is None:
         attempt, lease = _ended(job, attempt, lease, record, now_us)
         events.append(_end_event(job, attempt, lease, now_us))
-    if record.over and record.empty_us is not None and lease.released_us is None:
-        lease = replace(lease, released_us=now_us)
-        facts = {**_place(attempt, lease), "lease": lease.id, "released_us": lease.released_us}
-        events.append(event("lease.released", job, now_us, facts=facts))
     return attempt, lease
+
+
+def _release(
+    job: Job,
+    attempts: Sequence[Attempt],
+    leases: Sequence[Lease],
+    records: Mapping[LeaseId, ReplicaRecord],
+    now_us: int,
+    events: list[EventDraft],
+) -> list[Lease]:
+    """The leases after those that are verified empty are released.
+
+    A rank that succeeded frees its devices at once. A gang that ends otherwise frees all of them together, so that one
+    that starts again finds its seats, and nobody gets half of them meanwhile.
+    """
+    free = {lease.id for lease in leases if lease.released_us is None and _is_empty(records.get(lease.id))}
+    together = job.state is JobState.STOPPING or any(_is_bad(attempt) for attempt in attempts)
+    if together and any(lease.released_us is None and lease.id not in free for lease in leases):
+        return list(leases)
+    released = []
+    for attempt, lease in zip(attempts, leases, strict=True):
+        if lease.id in free:
+            lease = replace(lease, released_us=now_us)
+            facts = {**_place(attempt, lease), "lease": lease.id, "released_us": now_us}
+            events.append(event("lease.released", job, now_us, facts=facts))
+        released.append(lease)
+    return released
+
+
+def _is_empty(record: ReplicaRecord | None) -> bool:
+    return record is not None and record.over and record.empty_us is not None
+
+
+def _is_bad(attempt: Attempt) -> bool:
+    return attempt.outcome not in (None, Outcome.SUCCEEDED)
 
 
 def _between(first_us: int, record_us: int, now_us: int) -> int:
@@ -97,7 +129,7 @@ def _job_after(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], n
     if job.state is JobState.STARTING and len(started) == len(leases):
         job = replace(job, state=JobState.RUNNING)
         events.append(event("job.started", job, now_us, facts={"number": job.attempt}))
-    bad = [attempt for attempt in attempts if attempt.outcome not in (None, Outcome.SUCCEEDED)]
+    bad = [attempt for attempt in attempts if _is_bad(attempt)]
     if bad and job.state in (JobState.STARTING, JobState.RUNNING):
         job = stopping(job, StopWhy.RANK_ENDED, now_us=now_us, grace_us=0)
         events.append(
