@@ -215,23 +215,6 @@ def test_jobs_go_on_while_the_cloud_is_down(cloud: LivingCloud) -> None:
     cloud.assert_conserved()
 
 
-def test_a_second_up_on_the_same_home_is_refused(cloud: LivingCloud) -> None:
-    refused = cloud.xl("up", "--detach", "--port", "0", ok=False)
-    assert refused.returncode == 1
-    assert "already up" in refused.stderr
-
-
-def test_down_with_stop_jobs_ends_what_runs(tmp_path: Path) -> None:
-    with living_cloud(tmp_path / "home") as cloud:
-        job = cloud.submit(name="endless", resources=SMALL, run="sleep 1000", checkpoint={"grace": "1s"})
-        cloud.wait_for_state(job, "RUNNING")
-        cloud.xl("down", "--stop-jobs")
-        cloud.assert_nothing_left()
-        cloud.up()
-        assert cloud.job(job)["state"] == "CANCELLED"
-        cloud.assert_conserved()
-
-
 def test_a_restored_cloud_tells_the_same_stories(tmp_path: Path) -> None:
     file = tmp_path / "cloud.tar.gz"
     with living_cloud(tmp_path / "home") as cloud:

@@ -177,8 +177,12 @@ def test_a_job_ends_as_it_must_when(what: str) -> None:
 STORIES = {
     "a start": (ONE, [running()], ["attempt.started", "job.started"]),
     "half of a start": (TWO, [running(1)], ["attempt.started"]),
-    "a whole life at once": (ONE, [ended()], ["attempt.started", "attempt.ended", "lease.released", "job.succeeded"]),
-    "an end that is not empty": (ONE, [not_empty(ended())], ["attempt.started", "attempt.ended", "job.started"]),
+    "a whole life at once": (
+        ONE,
+        [ended()],
+        ["attempt.started", "job.started", "attempt.ended", "lease.released", "job.succeeded"],
+    ),
+    "an end that is not empty": (ONE, [not_empty(ended())], ["attempt.started", "job.started", "attempt.ended"]),
     "a rank that fails": (
         TWO,
         [not_empty(ended(0, 3)), running(1)],

@@ -120,15 +120,16 @@ def _job_after(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], n
     started = [lease.started_us for lease in leases if lease.started_us is not None]
     if job.started_us is None and started:
         job = replace(job, started_us=min(started))
+    if job.state is JobState.STARTING and len(started) == len(leases):
+        job = replace(job, state=JobState.RUNNING)
+        after_last_start = max((at for at, told in enumerate(events, 1) if told.type == "attempt.started"), default=0)
+        events.insert(after_last_start, event("job.started", job, now_us, facts={"number": job.attempt}))
     if all(
         attempt.outcome is not None and lease.released_us is not None for attempt, lease in zip(attempts, leases, strict=True)
     ):
         end = decide_end(job, attempts, leases, now_us=now_us)
         events.append(event(end.event, end.job, now_us, cause=end.sentence, facts=end.facts))
         return end.job
-    if job.state is JobState.STARTING and len(started) == len(leases):
-        job = replace(job, state=JobState.RUNNING)
-        events.append(event("job.started", job, now_us, facts={"number": job.attempt}))
     bad = [attempt for attempt in attempts if _is_bad(attempt)]
     if bad and job.state in (JobState.STARTING, JobState.RUNNING):
         job = stopping(job, StopWhy.RANK_ENDED, now_us=now_us, grace_us=0)
