@@ -54,7 +54,7 @@ def test_every_error_that_can_reach_a_route_has_a_status() -> None:
         "xingliu.kernel",
         "xingliu.scheduling",
     )
-    internal = {"XingliuError", "BrokenRule"}
+    internal = {"XingliuError", "BrokenRule", "BadIgnoreRule"}  # the last: folders are packed by the CLI, before a request
     missing = [kind for kind in kinds(XingliuError) if kind.__module__.startswith(rooms) and kind not in STATUS]
     assert {kind.__name__ for kind in missing} <= internal
 

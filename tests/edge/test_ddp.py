@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +15,11 @@ from random import Random
 from time import sleep
 
 import pytest
-from demo.environment import ensure_torch
 from demo.following import rank_processes
 from tests.edge.living import FINAL, Json, LivingCloud, living_cloud, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+ENVIRONMENT = ROOT / "demo" / "environment.py"
 FIRST_SEED = int(os.environ.get("XL_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("XL_KILLS", "1")))
 STEPS = 80
@@ -53,7 +54,8 @@ JOB = {
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivingCloud]:
-    torch = ensure_torch(lambda line: print(line, file=sys.stderr))
+    made = subprocess.run([sys.executable, ENVIRONMENT], stdout=subprocess.PIPE, text=True, check=True)
+    torch = Path(made.stdout.strip())
     folder = tmp_path_factory.mktemp("ddp")
     file = folder / "cloud.yaml"
     file.write_text(json.dumps({**CLOUD, "interpreters": {"torch": str(torch)}}))
