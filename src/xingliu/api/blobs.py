@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from anyio.from_thread import run as run_in_loop
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from xingliu.api.asking import Asker, Control
+from xingliu.api.shapes import Out
 from xingliu.control.ports import Blob
 from xingliu.kernel.errors import Unknown
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["blobs"])
 _PATH = "/v1/projects/{tenant}/{project}/blobs/{sha256}"
 
 
-class BlobOut(BaseModel):
+class BlobOut(Out):
     """That the project has it, and how large it is."""
 
     sha256: str

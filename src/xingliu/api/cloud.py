@@ -3,9 +3,9 @@
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control
+from xingliu.api.shapes import In, Out
 from xingliu.api.users import BindingOut, binding_out
 from xingliu.control.cloud import Applied
 from xingliu.fleet.cloudfile import cloud_schema
@@ -14,14 +14,14 @@ from xingliu.workloads.schema import job_schema
 router = APIRouter(tags=["cloud"])
 
 
-class ApplyIn(BaseModel):
+class ApplyIn(In):
     """`preview` true changes nothing."""
 
     document: dict[str, Any]
     preview: bool = False
 
 
-class ChangeOut(BaseModel):
+class ChangeOut(Out):
     """One difference; `change` is create, update, delete or retire."""
 
     noun: str
@@ -32,18 +32,18 @@ class ChangeOut(BaseModel):
     sentence: str
 
 
-class AppliedOut(BaseModel):
+class AppliedOut(Out):
     changes: list[ChangeOut]
     applied: bool
 
 
-class CloudOut(BaseModel):
+class CloudOut(Out):
     version: str
     currency: str
     multi_tenant: bool
 
 
-class WhoamiOut(BaseModel):
+class WhoamiOut(Out):
     """`default_project` null: each request has to name one."""
 
     user: str

@@ -10,10 +10,10 @@ from typing import ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from xingliu.api.shapes import Out
 from xingliu.control import errors as control
 from xingliu.fleet import errors as fleet
 from xingliu.fleet.states import NodeCannotStep
@@ -74,7 +74,7 @@ STATUS: dict[type[XingliuError], int] = {
 }
 
 
-class ProblemPart(BaseModel):
+class ProblemPart(Out):
     """One thing to put right in what was sent."""
 
     key: str
@@ -84,7 +84,7 @@ class ProblemPart(BaseModel):
     column: int | None = None
 
 
-class ProblemOut(BaseModel):
+class ProblemOut(Out):
     """RFC 9457, with a stable code and the way out."""
 
     type: str

@@ -3,17 +3,17 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control
 from xingliu.api.pages import Limit, Page
+from xingliu.api.shapes import Out
 from xingliu.kernel.events import Event
 
 router = APIRouter(tags=["events"])
 _SEQ_MAX = 2**53
 
 
-class EventOut(BaseModel):
+class EventOut(Out):
     """One change: who did what, when, and why."""
 
     seq: int

@@ -1,17 +1,17 @@
 """Flavors with their list prices."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import Out
 from xingliu.fleet.model import Flavor
 from xingliu.kernel.money import show_price
 
 router = APIRouter(tags=["flavors"])
 
 
-class FlavorOut(BaseModel):
+class FlavorOut(Out):
     """A kind of hardware. Prices are decimal numbers of the cloud's currency for an hour of one core or GPU."""
 
     name: str

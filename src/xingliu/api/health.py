@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
 
 from xingliu.api.asking import Control
+from xingliu.api.shapes import Out
 from xingliu.control.gauges import Gauge
 
 router = APIRouter(tags=["health"])
 
 
-class HealthOut(BaseModel):
+class HealthOut(Out):
     status: str
 
 

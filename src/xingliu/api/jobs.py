@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.jobs_out import AttemptOut, JobOut, PlanOut, WhyOut, attempt_out, job_out, plan_out, why_out
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In
 from xingliu.control.services import Services
 from xingliu.kernel.ids import BlobId, JobId
 from xingliu.tenancy.model import Actor
@@ -17,7 +17,7 @@ router = APIRouter(tags=["jobs"])
 _LIVE = frozenset(JobState) - FINAL
 
 
-class PlanIn(BaseModel):
+class PlanIn(In):
     """`document`: a job file as JSON. `project` counts where the file names none."""
 
     document: dict[str, Any]

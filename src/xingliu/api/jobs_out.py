@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel
-
+from xingliu.api.shapes import Out
 from xingliu.control.jobs import Why
 from xingliu.control.submissions import JobPlan
 from xingliu.fleet.quote import Quote
@@ -11,12 +10,12 @@ from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
 from xingliu.workloads.spec import job_document
 
 
-class GpuOut(BaseModel):
+class GpuOut(Out):
     count: int
     model: str | None
 
 
-class RequestOut(BaseModel):
+class RequestOut(Out):
     """What one replica asks of its node."""
 
     cpu_milli: int
@@ -24,14 +23,14 @@ class RequestOut(BaseModel):
     gpu: GpuOut | None
 
 
-class WaitOut(BaseModel):
+class WaitOut(Out):
     reason: str
     sentence: str
     numbers: dict[str, Any]
     cycle: int
 
 
-class JobOut(BaseModel):
+class JobOut(Out):
     """A job. Instants and spans in microseconds; `spec` is the file as it was accepted."""
 
     id: str
@@ -60,7 +59,7 @@ class JobOut(BaseModel):
     spec: dict[str, Any]
 
 
-class AheadOut(BaseModel):
+class AheadOut(Out):
     """A job of yours that goes first."""
 
     job: str
@@ -68,7 +67,7 @@ class AheadOut(BaseModel):
     priority: str
 
 
-class WhyOut(BaseModel):
+class WhyOut(Out):
     """`reason` is null for a job that does not wait, or that no cycle has looked at yet."""
 
     job: str
@@ -82,7 +81,7 @@ class WhyOut(BaseModel):
     cycle: int | None
 
 
-class AttemptOut(BaseModel):
+class AttemptOut(Out):
     """One try at one rank, and the lease it held."""
 
     number: int
@@ -102,7 +101,7 @@ class AttemptOut(BaseModel):
     memory_peak_bytes: int | None
 
 
-class ListPriceOut(BaseModel):
+class ListPriceOut(Out):
     """Minor units of `currency`; `total_minor` is up to the time limit, null without one. `units_milli` of `unit` are held."""
 
     per_hour_minor: int
@@ -112,13 +111,13 @@ class ListPriceOut(BaseModel):
     units_milli: int
 
 
-class SeatOut(BaseModel):
+class SeatOut(Out):
     rank: int
     node: str
     gpus: list[int]
 
 
-class PlanOut(BaseModel):
+class PlanOut(Out):
     """What would happen to a job file: `verdict` is now, later or never."""
 
     verdict: str

@@ -3,22 +3,22 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In, Out
 from xingliu.tenancy.model import Key
 
 router = APIRouter(tags=["keys"])
 
 
-class KeyIn(BaseModel):
+class KeyIn(In):
     """`user` null means yourself."""
 
     user: Text | None = None
 
 
-class KeyOut(BaseModel):
+class KeyOut(Out):
     """A key without what makes it one; `prefix` is how it begins."""
 
     id: str

@@ -3,23 +3,23 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control, Text
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In, Out
 from xingliu.control.nodes import NodePage
 from xingliu.fleet.model import NodeState
 
 router = APIRouter(tags=["nodes"])
 
 
-class ReasonIn(BaseModel):
+class ReasonIn(In):
     """Shown to everyone whose job waits for the node."""
 
     reason: Text
 
 
-class DeviceOut(BaseModel):
+class DeviceOut(Out):
     index: int
     model: str
     uuid: str
@@ -27,7 +27,7 @@ class DeviceOut(BaseModel):
     emulated: bool
 
 
-class NodeOut(BaseModel):
+class NodeOut(Out):
     """A node; `in_use` and `jobs` are those of projects you see. Resources: millicores, bytes, milli-GPU by kind."""
 
     name: str

@@ -1,16 +1,16 @@
 """Pools."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import Out
 from xingliu.fleet.model import Pool
 
 router = APIRouter(tags=["pools"])
 
 
-class PoolOut(BaseModel):
+class PoolOut(Out):
     """Nodes of one flavor."""
 
     name: str

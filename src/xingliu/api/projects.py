@@ -3,22 +3,22 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In, Out
 from xingliu.tenancy.model import Project
 
 router = APIRouter(tags=["projects"])
 
 
-class ProjectIn(BaseModel):
+class ProjectIn(In):
     tenant: Text
     name: Text
     queue: Text | None = None
 
 
-class ProjectOut(BaseModel):
+class ProjectOut(Out):
     """Who owns and pays inside a tenant. `id` is TENANT/NAME; its replicas run under `uid`."""
 
     id: str

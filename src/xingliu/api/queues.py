@@ -1,16 +1,16 @@
 """Queues."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import Out
 from xingliu.control.queues import QueuePage
 
 router = APIRouter(tags=["queues"])
 
 
-class QueueOut(BaseModel):
+class QueueOut(Out):
     """A queue; `in_use`, `running` and `pending` are those of projects you see. `quota` null is without bound."""
 
     name: str

@@ -3,16 +3,17 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In, Out
 from xingliu.tenancy.model import Secret
 
 router = APIRouter(tags=["secrets"])
 
 
-class SecretIn(BaseModel):
+class SecretIn(In):
     """`project` null means your default one."""
 
     name: Text
@@ -20,7 +21,7 @@ class SecretIn(BaseModel):
     project: Text | None = None
 
 
-class SecretOut(BaseModel):
+class SecretOut(Out):
     """That there is one, and since when it has its value."""
 
     name: str

@@ -1,20 +1,20 @@
 """Tenants."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In, Out
 from xingliu.tenancy.model import Tenant
 
 router = APIRouter(tags=["tenants"])
 
 
-class TenantIn(BaseModel):
+class TenantIn(In):
     name: Text
 
 
-class TenantOut(BaseModel):
+class TenantOut(Out):
     """Who is invoiced."""
 
     id: str

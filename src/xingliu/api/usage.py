@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from xingliu.api.asking import Asker, Control
 from xingliu.api.pages import Instant
+from xingliu.api.shapes import Out
 from xingliu.control.usage import UsageRow
 from xingliu.metering.conservation import PoolBalance
 from xingliu.metering.usage import By, Reading, Unit
@@ -14,7 +14,7 @@ from xingliu.metering.usage import By, Reading, Unit
 router = APIRouter(tags=["usage"])
 
 
-class ReadingOut(BaseModel):
+class ReadingOut(Out):
     """What was held of one flavor, in milli-units x microseconds; `lost` by cause, `leased_as` by part."""
 
     flavor: str
@@ -24,7 +24,7 @@ class ReadingOut(BaseModel):
     goodput_milli_us: int
 
 
-class UsageRowOut(BaseModel):
+class UsageRowOut(Out):
     """All in milli-units x microseconds: GPUs for leases that hold some, cores for all others.
 
     `goodput` is billed time that moved the work forward, `lost` all other leased time, `badput` the same by cause.
@@ -42,14 +42,14 @@ class UsageRowOut(BaseModel):
     readings: list[ReadingOut]
 
 
-class UsageOut(BaseModel):
+class UsageOut(Out):
     currency: str
     since_us: int
     until_us: int
     items: list[UsageRowOut]
 
 
-class BalanceOut(BaseModel):
+class BalanceOut(Out):
     """One pool over the window, in milli-units of `kind` x microseconds."""
 
     pool: str
@@ -62,7 +62,7 @@ class BalanceOut(BaseModel):
     difference: int
 
 
-class ConservationOut(BaseModel):
+class ConservationOut(Out):
     """`holds` is false where anything does not add up; `hours` has each pool hour by hour."""
 
     since_us: int

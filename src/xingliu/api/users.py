@@ -3,24 +3,25 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.pages import After, Limit, Page, page_of
+from xingliu.api.shapes import In, Out
 from xingliu.control.users import BINDINGS_MAX
 from xingliu.tenancy.model import Binding, Role, User
 
 router = APIRouter(tags=["users"])
 
 
-class BindingIn(BaseModel):
+class BindingIn(In):
     """A role and where it holds: empty for the whole cloud, a tenant, or TENANT/PROJECT."""
 
     role: Role
     scope: Text = ""
 
 
-class UserIn(BaseModel):
+class UserIn(In):
     """`tenant` null makes a user of the whole cloud."""
 
     name: Text
@@ -28,12 +29,12 @@ class UserIn(BaseModel):
     bindings: Annotated[list[BindingIn], Field(max_length=BINDINGS_MAX)] = []
 
 
-class BindingOut(BaseModel):
+class BindingOut(Out):
     role: str
     scope: str
 
 
-class UserOut(BaseModel):
+class UserOut(Out):
     """Who acts. `id` is TENANT/NAME, or a name alone for users of the whole cloud."""
 
     id: str

@@ -30,9 +30,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "The cloud": {
         "up": ("up", "Start the cloud on this machine, or take over one that runs."),
-        "down": ("up", "Stop the cloud on this machine; its jobs go on."),
-        "backup": ("up", "Write the cloud's state into one file."),
-        "restore": ("up", "Put a backup's state into an empty home."),
+        "down": ("down", "Stop the cloud on this machine; its jobs go on."),
+        "backup": ("backups", "Write the cloud's state into one file."),
+        "restore": ("backups", "Put a backup's state into an empty home."),
         "apply": ("cloud", "Bring the cloud to what an operator file says."),
         "cloud": ("cloud", "The operator file that is in force."),
         "node": ("nodes", "Machines: list, show, drain, resume."),
