@@ -64,6 +64,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.BlobMismatch: 422,
     control.BlobTooLarge: 413,
     control.CannotUnseal: 409,
+    control.SecretGone: 409,
     control.DiskFull: 507,
     control.StalePlan: 409,
     control.NotInControl: 503,

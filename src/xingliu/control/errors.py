@@ -108,6 +108,15 @@ class DiskFull(XingliuError):
 
 
 @dataclass(eq=False)
+class SecretGone(XingliuError):
+    """Secret {name} was deleted after the job that asks for it was submitted."""
+
+    code: ClassVar[str] = "secret_gone"
+    hint: ClassVar[str] = "Create it again with `xl secret create {name}`, then submit the job again."
+    name: str
+
+
+@dataclass(eq=False)
 class CannotUnseal(XingliuError):
     """Secret {name} cannot be read with this cloud's key file."""
 

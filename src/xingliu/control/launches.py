@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from xingliu.control.errors import CannotUnseal
+from xingliu.control.errors import CannotUnseal, SecretGone
 from xingliu.control.ports import DesiredReplica, Launch, Launcher, Sealer, Stop, Store
 from xingliu.control.world import World
 from xingliu.kernel.ids import LeaseId, SecretId
@@ -51,7 +51,7 @@ class Launches:
         uid, python, declared = self._uid(gang.job), *self._interpreter(gang.job.spec.python)
         try:
             secrets = self._secrets(gang.job)
-        except CannotUnseal as error:
+        except (CannotUnseal, SecretGone) as error:
             secrets = {}
             self._unbuilt |= {lease.id: f"{error} {error.advice()}" for lease in missing if lease.started_us is None}
         ips = [self._launcher.address(lease.node)[0] for lease in gang.leases]
@@ -68,7 +68,7 @@ class Launches:
             return project.uid
 
     def _secrets(self, job: Job) -> dict[str, str]:
-        """The values of the secrets the job names. Raises CannotUnseal."""
+        """The values of the secrets the job names. Raises CannotUnseal, SecretGone."""
         if not job.spec.secrets:
             return {}
         with self._store.read() as unit:
@@ -76,7 +76,7 @@ class Launches:
         values = {}
         for name, secret in found.items():
             if secret is None:
-                raise CannotUnseal(name)
+                raise SecretGone(name)
             values[name] = self._sealer.unseal(secret.id, secret.sealed)
         return values
 
