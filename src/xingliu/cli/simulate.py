@@ -16,9 +16,39 @@ from xingliu.kernel.units import show_duration
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 Tell = Callable[[str, int, int], None]
+HELP = """Play a trace of jobs on a fleet and draw how it went.
+
+The scheduler is the real one, in virtual time: months pass in minutes.
+No cloud is needed, and none is touched. Traces, plain or gzipped:
+
+\b
+philly  job_id,submit_s,duration_s,num_gpus,vc; or Microsoft's JSON log
+itp     cluster,job_id,submit_s,duration_s,num_gpus
+openb   Alibaba's GPU pods: name,cpu_milli,memory_mib,num_gpu,...
+sacct   Slurm's accounting, of the cluster you have:
+        sacct -aXP -S 2026-01-01 -o \\
+        JobID,Account,Submit,Start,End,Timelimit,NNodes,AllocTRES > jobs.csv
+
+A fleet is an operator file (`xl cloud show` prints one). What its
+nodes have is what it says: gpus_per_node of the flavor, share of the
+pool. Jobs wait in the queue named like their tenant, else the default.
+
+\b
+kind: cloud
+flavors:
+  - {name: h100, gpu: H100, gpus_per_node: 8, price: 2.40/gpu-hour}
+pools:
+  - {name: train, flavor: h100, nodes: "g[001-128]"}
+
+\b
+xl simulate --jobs jobs.csv --fleet cloud.yaml --report out.html
+xl simulate --jobs jobs.csv --fleet now.yaml \\
+    --compare more-nodes.yaml new-quotas.yaml --report out.html
+xl simulate --jobs philly.csv.gz --fleet cloud.yaml --json
+"""
 
 
-@click.command()
+@click.command(help=HELP)
 @click.option("--jobs", required=True, type=FILE, help="The trace: what was submitted when, and how long it ran.")
 @click.option("--fleet", required=True, type=FILE, help="Operator file of the fleet to play it on.")
 @click.option("--compare", multiple=True, type=FILE, help="More fleets to play it on, side by side with the first.")
@@ -41,36 +71,6 @@ def simulate(
     tenants: tuple[str, ...],
     first: int | None,
 ) -> None:
-    """Play a trace of jobs on a fleet and draw how it went.
-
-    The scheduler is the real one, in virtual time: months pass in minutes.
-    No cloud is needed, and none is touched. Traces, plain or gzipped:
-
-    \b
-    philly  job_id,submit_s,duration_s,num_gpus,vc; or Microsoft's JSON log
-    itp     cluster,job_id,submit_s,duration_s,num_gpus
-    openb   Alibaba's GPU pods: name,cpu_milli,memory_mib,num_gpu,...
-    sacct   Slurm's accounting, of the cluster you have:
-            sacct -aXP -S 2026-01-01 -o \\
-            JobID,Account,Submit,Start,End,Timelimit,NNodes,AllocTRES > jobs.csv
-
-    A fleet is an operator file (`xl cloud show` prints one). What its
-    nodes have is what it says: gpus_per_node of the flavor, share of the
-    pool. Jobs wait in the queue named like their tenant, else the default.
-
-    \b
-    kind: cloud
-    flavors:
-      - {name: h100, gpu: H100, gpus_per_node: 8, price: 2.40/gpu-hour}
-    pools:
-      - {name: train, flavor: h100, nodes: "g[001-128]"}
-
-    \b
-    xl simulate --jobs jobs.csv --fleet cloud.yaml --report out.html
-    xl simulate --jobs jobs.csv --fleet now.yaml \\
-        --compare more-nodes.yaml new-quotas.yaml --report out.html
-    xl simulate --jobs philly.csv.gz --fleet cloud.yaml --json
-    """
     if more and not compare:
         raise click.UsageError(f"It is not clear what {more[0]} is for: put --compare before it.")
     trace = read_jobs(jobs, as_format=as_format, tenants=tenants, first=first)
