@@ -31,13 +31,8 @@ def report(trace: Trace, fleets: Sequence[Played], notes: Sequence[str] = ()) ->
             _busy(found, dated=trace.dated),
             f"{_unit(found)} in use, as a share of all; each point is the mean of {_step(found)}.",
         ),
-        heading("How many waited"),
-        figure(_line_of(found, dated=trace.dated), f"Jobs in line; each point is the mean of {_step(found)}."),
-        figure(_short_of(found, dated=trace.dated), f"{_unit(found)} that the jobs in line ask for together."),
-        heading("Who waited, by size"),
-        figure(_sizes(found), "Dot: half of the jobs waited no longer. Thick line: 90 in 100. Thin line: 99 in 100."),
-        heading("Who waited, by tenant"),
-        *_fairness(found),
+        heading("Who waited"),
+        *(_waited(found, dated=trace.dated) if any(each.waits.most_s for each in found) else [paragraph("Nobody did.")]),
         heading("The worst hour"),
         *(
             part
@@ -47,6 +42,17 @@ def report(trace: Trace, fleets: Sequence[Played], notes: Sequence[str] = ()) ->
         heading("What this rests on"),
         bullets(_basis(trace, notes)),
     )
+
+
+def _waited(found: Sequence[Findings], *, dated: bool) -> list[str]:
+    return [
+        figure(_line_of(found, dated=dated), f"Jobs in line; each point is the mean of {_step(found)}."),
+        figure(_short_of(found, dated=dated), f"{_unit(found)} that the jobs in line ask for together."),
+        heading("By size", 3),
+        figure(_sizes(found), "Dot: half of the jobs waited no longer. Thick line: 90 in 100. Thin line: 99 in 100."),
+        heading("By tenant", 3),
+        *_fairness(found),
+    ]
 
 
 def _unit(found: Sequence[Findings]) -> str:
@@ -66,7 +72,8 @@ def _verdict(found: Findings, *, several: bool) -> str:
         half = "half of them started at once" if waits.p50_s < 1 else f"half of them waited {show_span(waits.p50_s)} or less"
         waited = f"of {waits.jobs:,} jobs {half}, and one in a hundred waited {show_span(waits.p99_s)} or more"
     never = f" {waits.never:,} could never start." if waits.never else ""
-    busy = f"{found.busy_mean:.0%} of {found.capacity:,} {found.unit}s were busy"
+    share = f"{found.busy_mean:.0%}" if found.busy_mean > 0.1 else f"{found.busy_mean:.1%}"
+    busy = f"{share} of {found.capacity:,} {found.unit}s were busy"
     worst = ""
     if len(found.tenants) > 1 and found.worst_tenant.slowdown > 1.05:
         worst = f" Slowed most: {found.worst_tenant.tenant}, {found.worst_tenant.slowdown:.1f}-fold on average."
@@ -154,7 +161,7 @@ def _fairness(found: Sequence[Findings]) -> list[str]:
     says = "How much longer jobs took than they ran, by tenant"
     return [
         figure(draw_spreads(groups, names, says="How long jobs waited, by tenant"), f"Waits, read as above.{more}"),
-        heading("Fairness", 3),
+        heading("Fairness among tenants", 3),
         figure(
             draw_bars(bars, names, says=says, unit="times", mark=(1.0, "no wait at all")),
             "Slowdown: mean of (wait + run) / run, a run of less than a minute counted as one. Bars of one length are fair. "
