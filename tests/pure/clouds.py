@@ -3,13 +3,13 @@
 Cores are whole, memory in GB; a node with GPUs belongs to flavor `h100` unless told otherwise, any other to `cpu`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName
+from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import CPU, MEMORY, Resources, gpu_of
 from xingliu.scheduling.model import (
     NodeView,
@@ -28,6 +28,7 @@ from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
 
 GB = 10**9
 MINUTE = 60_000_000
+Bound = Mapping[str, int] | None
 NOW_US = 1_700_000_000_000_000
 
 
@@ -38,10 +39,34 @@ def node(name: str, cores: int = 4, gb: int = 16, gpus: int = 0, state: str = "r
     return NodeView(NodeName(name), PoolName(of), of, model, NodeState(state), capacity, capacity, tuple(range(gpus)))
 
 
-def queue(name: str, *, held: bool = False, **quota: int) -> QueueView:
-    """`queue("acme", cpu_cpu=8, gpu_h100=4)`; without amounts there is no bound."""
-    amounts = {kind.replace("_", ".", 1): amount * 1000 for kind, amount in quota.items()}
-    return QueueView(QueueName(name), Resources(amounts) if quota else None, Resources(), held)
+def queue(
+    name: str,
+    *,
+    held: bool = False,
+    under: str | None = None,
+    borrow: Bound = None,
+    lend: Bound = None,
+    user: Bound = None,
+    project: Bound = None,
+    **quota: int,
+) -> QueueView:
+    """`queue("acme", cpu_cpu=8, gpu_h100=4, lend={"gpu_h100": 2})`; without amounts there is no bound."""
+    return QueueView(
+        QueueName(name),
+        bound(quota or None),
+        Resources(),
+        held,
+        parent=None if under is None else QueueName(under),
+        borrow_limit=bound(borrow),
+        lend_limit=bound(lend),
+        user_limit=bound(user),
+        project_limit=bound(project),
+    )
+
+
+def bound(amounts: Bound) -> Resources | None:
+    """By kind, `gpu_h100` for `gpu.h100`, in whole cores and GPUs."""
+    return None if amounts is None else Resources({kind.replace("_", ".", 1): most * 1000 for kind, most in amounts.items()})
 
 
 def request(cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None) -> ResourceRequest:
@@ -60,12 +85,15 @@ def job(
     at: int = 0,
     held: bool = False,
     minutes: int | None = None,
+    preemptible: bool = False,
+    user: str = "ada",
+    project: str = "t/p",
 ) -> PendingJob:
     """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit."""
     return PendingJob(
         id=JobId(name),
         name=name,
-        project=ProjectId("t/p"),
+        project=ProjectId(project),
         queue=QueueName(queue),
         priority=Priority(priority).rank,
         submitted_us=at * MINUTE,
@@ -73,11 +101,21 @@ def job(
         request=request(cores, gb, gpus, model),
         held=held,
         time_left_us=None if minutes is None else minutes * MINUTE,
+        user=UserId(user),
+        preemptible=preemptible,
     )
 
 
 def running(
-    name: str, on: Iterable[NodeView], cores: int = 1, gb: int = 1, gpus: int = 0, queue: str = "q", left: int | None = None
+    name: str,
+    on: Iterable[NodeView],
+    cores: int = 1,
+    gb: int = 1,
+    gpus: int = 0,
+    queue: str = "q",
+    left: int | None = None,
+    user: str = "ada",
+    project: str = "t/p",
 ) -> RunningJob:
     """A job that holds the lowest GPU indices of each node in `on`, and ends in `left` minutes."""
     seats = []
@@ -85,7 +123,8 @@ def running(
         resources = Resources({CPU: cores * 1000, MEMORY: gb * GB, gpu_of(of.flavor): gpus * 1000})
         cost = charge(of.flavor, Amount(gpus, cores * 1000, gb * GB))
         seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(gpus))))
-    return RunningJob(JobId(name), name, QueueName(queue), tuple(seats), None if left is None else NOW_US + left * MINUTE)
+    ends_us = None if left is None else NOW_US + left * MINUTE
+    return RunningJob(JobId(name), name, QueueName(queue), tuple(seats), ends_us, ProjectId(project), UserId(user))
 
 
 def cloud(
@@ -140,8 +179,12 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         gpus = 0 if flavor == "cpu" else draw(st.integers(1, 8))
         of = node(f"n{number}", draw(st.integers(1, 12)), draw(st.integers(1, 16)), gpus, draw(STATES), flavor)
         nodes.append(replace(of, free_gpus=tuple(draw(st.permutations(of.free_gpus)))))
-    names = ["acme", "beta"]
-    queues = [queue(name, held=draw(st.integers(0, 19)) == 0, **(draw(QUOTAS) or {})) for name in names]
+    names, under = ["acme", "beta"], draw(st.none() | st.just("top"))
+    queues = [
+        queue(name, held=draw(st.integers(0, 19)) == 0, under=under, borrow=draw(QUOTAS), **(draw(QUOTAS) or {}))
+        for name in names
+    ]
+    queues += [] if under is None else [queue("top", borrow=draw(QUOTAS), **(draw(QUOTAS) or {}))]
     runs = []
     for of in nodes:
         if of.state is not NodeState.RETIRED and draw(st.integers(0, 2)) == 0:
@@ -170,4 +213,5 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         at=draw(st.integers(0, 3)),
         held=draw(st.integers(0, 19)) == 0,
         minutes=draw(st.none() | st.integers(1, 20)),
+        preemptible=draw(st.booleans()),
     )

@@ -1,6 +1,6 @@
 """What holds for the plan of any cloud."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.pure.clouds import snapshots
 
 from xingliu.fleet.model import NodeState
+from xingliu.kernel.ids import FlavorName, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
-from xingliu.scheduling.model import NodeView, PendingJob, Plan, Seat, Snapshot, StayPending
+from xingliu.scheduling.model import NodeView, PendingJob, Plan, QueueView, Seat, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.scheduling.quota import charge
 from xingliu.scheduling.room import amount_asked, suits
@@ -33,7 +34,7 @@ def _in_use(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
     queue_of = {of.id: of.queue for of in snapshot.pending}
     in_use = {str(of.name): of.in_use for of in snapshot.queues}
     for place in plan.placements:
-        for seat in place.seats:
+        for seat in place.seats if place.job in queue_of else ():
             in_use[queue_of[place.job]] += seat.charge
     return in_use
 
@@ -50,13 +51,28 @@ def _flavors(want: PendingJob, nodes: Iterable[NodeView]) -> set[str]:
     return {flavor for flavor, count in counts.items() if count >= want.replicas}
 
 
-def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: Resources) -> bool:
-    quota = next((of.quota for of in snapshot.queues if of.name == want.queue), Resources())
-    if quota is None:
-        return True
+def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: dict[str, Resources]) -> bool:
+    """Whether every queue on its path may hold it too; `in_use` by queue, without those below."""
     cost = charge(flavor, amount_asked(want.request)) * want.replicas  # type: ignore[arg-type]
-    bound = {kind for kind in cost if not (kind.startswith("cpu.") and flavor != "cpu" and kind not in quota)}
-    return all(in_use[kind] + cost[kind] <= quota[kind] for kind in bound)
+    views = {of.name: of for of in snapshot.queues}
+    at = views.get(want.queue)
+    while at is not None:
+        total = sum((in_use[name] for name in views if _is_below(views, name, at.name)), Resources())
+        most = at.quota
+        if want.preemptible and most is not None:
+            most = None if at.borrow_limit is None else most + at.borrow_limit
+        quota = at.quota or Resources()
+        bound = {kind for kind in cost if not (kind.startswith("cpu.") and flavor != "cpu" and kind not in quota)}
+        if most is not None and not all(total[kind] + cost[kind] <= most[kind] for kind in bound):
+            return False
+        at = views.get(at.parent) if at.parent is not None else None
+    return True
+
+
+def _is_below(views: dict[QueueName, QueueView], name: QueueName | None, top: QueueName) -> bool:
+    while name is not None and name != top:
+        name = views[name].parent
+    return name == top
 
 
 def _alone(snapshot: Snapshot, *wanted: PendingJob, nodes: Iterable[NodeView] | None = None, unbound: bool = False) -> Plan:
@@ -116,14 +132,28 @@ def _is_what_it_asked_for(seat: Seat, of: PendingJob) -> bool:
 
 
 @given(snapshots())
-def test_no_queue_comes_to_hold_more_than_its_quota(snapshot: Snapshot) -> None:
+def test_no_queue_on_any_path_comes_to_hold_more_than_its_quota_and_what_it_may_borrow(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
-    in_use, models = _in_use(snapshot, plan), {str(of.flavor): of.gpu for of in snapshot.nodes}
+    before, after, models = (
+        _in_use(snapshot, Plan(0, 0, ())),
+        _in_use(snapshot, plan),
+        {of.flavor: of.gpu for of in snapshot.nodes},
+    )
+    fixed = _in_use(replace(snapshot, pending=tuple(of for of in snapshot.pending if not of.preemptible)), plan)
+    views = {of.name: of for of in snapshot.queues}
     for of in snapshot.queues:
-        for kind, amount in in_use[of.name].items():
-            unrationed = kind.startswith("cpu.") and models.get(kind[4:]) and kind not in (of.quota or ())
-            grew = amount > of.in_use[kind]
-            assert of.quota is None or unrationed or not grew or amount <= of.quota[kind], f"{of.name} holds too much {kind}"
+        if of.quota is None:
+            continue
+        below = [name for name in views if _is_below(views, name, of.name)]
+        held, total, unstoppable = (sum((each[name] for name in below), Resources()) for each in (before, after, fixed))
+        for kind, amount in total.items():
+            unrationed = kind.startswith("cpu.") and models.get(FlavorName(kind[4:])) and kind not in of.quota
+            if amount > held[kind] and not unrationed:
+                most = None if of.borrow_limit is None else of.quota[kind] + of.borrow_limit[kind]
+                assert most is None or amount <= most, f"{of.name} holds too much {kind}"
+                assert unstoppable[kind] in (held[kind],) or unstoppable[kind] <= of.quota[kind], (
+                    f"{of.name} lent {kind} for good"
+                )
 
 
 @given(snapshots())
@@ -134,11 +164,7 @@ def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None
     for stay in plan.decisions:
         if isinstance(stay, StayPending) and stay.wait.reason is not Reason.HELD:
             of = wanted[stay.job]
-            idle = [
-                flavor
-                for flavor in _flavors(of, left.values())
-                if _admits(snapshot, of, flavor, in_use.get(of.queue, Resources()))
-            ]
+            idle = [flavor for flavor in _flavors(of, left.values()) if _admits(snapshot, of, flavor, in_use)]
             assert not idle, f"{of.id} could have started on {idle}"
 
 
@@ -165,7 +191,7 @@ def _ready(snapshot: Snapshot) -> list[NodeView]:
 
 def _possible(snapshot: Snapshot, of: PendingJob) -> set[str]:
     """Flavors that could take it if nothing else were there."""
-    return {flavor for flavor in _flavors(of, _whole(snapshot)) if _admits(snapshot, of, flavor, Resources())}
+    return {flavor for flavor in _flavors(of, _whole(snapshot)) if _admits(snapshot, of, flavor, defaultdict(Resources))}
 
 
 def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -173,7 +199,7 @@ def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
 
 
 def _no_quota(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    in_use = _in_use(snapshot, plan)[of.queue]
+    in_use = _in_use(snapshot, plan)
     return bool(_possible(snapshot, of)) and not any(_admits(snapshot, of, flavor, in_use) for flavor in _possible(snapshot, of))
 
 

@@ -161,7 +161,7 @@ class World:
                 cycle=cycle,
                 now_us=now_us,
                 nodes=tuple(self._view(node) for node in self.nodes.values() if node.state is not NodeState.RETIRED),
-                queues=tuple(QueueView(q.name, q.quota, held[q.name], q.held, q.generation) for q in self.queues.values()),
+                queues=tuple(queue_view(queue, held[queue.name]) for queue in self.queues.values()),
                 pending=tuple(self._pending.values()),
                 running=tuple(running_job(gang) for gang in self.gangs()),
             )
@@ -188,6 +188,22 @@ class World:
         return view
 
 
+def queue_view(queue: Queue, in_use: Resources) -> QueueView:
+    """A queue as the planner sees it; `in_use` is what its own jobs hold."""
+    return QueueView(
+        queue.name,
+        queue.quota,
+        in_use,
+        queue.held,
+        queue.generation,
+        queue.parent,
+        queue.borrow_limit,
+        queue.lend_limit,
+        queue.user_limit,
+        queue.project_limit,
+    )
+
+
 def pending_job(job: Job) -> PendingJob:
     """A job as the planner sees it while it waits."""
     spec, limit_us = job.spec, job.spec.time_limit_us
@@ -203,6 +219,8 @@ def pending_job(job: Job) -> PendingJob:
         held=job.held,
         time_left_us=None if limit_us is None else max(0, limit_us - job.running_us),
         generation=job.generation,
+        user=job.user,
+        preemptible=spec.preemptible,
     )
 
 
@@ -220,4 +238,6 @@ def running_job(gang: Gang) -> RunningJob:
             if lease.released_us is None
         ),
         ends_us=None if limit_us is None else opened + max(0, limit_us - job.running_us),
+        project=job.project,
+        user=job.user,
     )

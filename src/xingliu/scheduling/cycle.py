@@ -26,7 +26,7 @@ class Cycle:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.room = Room(snapshot.nodes)
-        self.quotas = Quotas(snapshot.queues, self.room.models)
+        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, _capacity(snapshot.nodes))
         self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, job.submitted_us, job.id))
         self.placed: list[tuple[PendingJob, FlavorName]] = []
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
@@ -105,6 +105,15 @@ class Cycle:
             if counted(node):
                 spots[node.flavor].append(Spot(amount(node), number))
         return {flavor: Shelf(of_flavor) for flavor, of_flavor in spots.items()}
+
+
+def _capacity(nodes: Iterable[NodeView]) -> Resources:
+    """All of the nodes that are not retired, by quota kind."""
+    amounts: Counter[str] = Counter()
+    for node in nodes:
+        if node.state is not NodeState.RETIRED:
+            amounts.update(charge(node.flavor, amount_whole(node)))
+    return Resources(amounts)
 
 
 def _out_of_service(node: NodeView) -> bool:

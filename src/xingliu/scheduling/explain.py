@@ -12,6 +12,7 @@ from xingliu.kernel.resources import Resources
 from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle
 from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
+from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
 from xingliu.workloads.model import GpuRequest, PendingReason, Wait
@@ -87,7 +88,7 @@ class _Walk:
         if not large:
             return self._too_large(job)
         quotas = self._cycle.quotas
-        possible = [flavor for flavor in large if quotas.could_admit(job.queue, self._cost(job, flavor))]
+        possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
         if not possible:
             return self._above_quota(job, large[0])
         flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
@@ -110,7 +111,7 @@ class _Walk:
         return self._large[key]
 
     def _held(self, job: PendingJob) -> Explanation:
-        who = "It" if job.held else f"Its queue {job.queue}"
+        who = "It" if job.held else f"Its queue {self._cycle.quotas.held(job.queue)}"
         return PendingReason.HELD, f"{who} is held until it is released.", {"job_held": job.held, "queue": job.queue}
 
     def _too_large(self, job: PendingJob) -> Explanation:
@@ -128,26 +129,31 @@ class _Walk:
         return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {rest}.", numbers
 
     def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        cost, quota = self._cost(job, flavor), self._cycle.quotas.bound(job.queue)
-        assert quota is not None  # without a bound nothing is above it
-        kind = self._cycle.quotas.over(job.queue, cost, Resources())[0]
-        sentence = (
-            f"It asks for {quota_amount(kind, cost[kind])}; queue {job.queue} may never hold more than {show_milli(quota[kind])}."
-        )
-        return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota)}
+        cost = self._cost(job, flavor)
+        block = self._cycle.quotas.block(job, cost, empty=True)
+        assert block is not None, "without a bound nothing is above it"
+        sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_never(block)}."
+        return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), **self._bounds(block)}
 
     def _no_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        quotas, cost = self._cycle.quotas, self._cost(job, flavor)
-        quota, in_use = quotas.bound(job.queue), quotas.in_use(job.queue)
-        assert quota is not None  # without a bound nothing is above it
-        kind = quotas.over(job.queue, cost, in_use)[0]
-        sentence = (
-            f"It asks for {quota_amount(kind, cost[kind])}; "
-            f"queue {job.queue} holds {show_milli(in_use[kind])} of the {show_milli(quota[kind])} in its quota."
-        )
-        held = {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota), "in_use": dict(in_use)}
-        ahead = self._queue_lines.get(job.queue, Line()).numbers
-        return PendingReason.WAITING_FOR_QUOTA, sentence, {**held, **ahead}
+        cost = self._cost(job, flavor)
+        block = self._cycle.quotas.block(job, cost)
+        assert block is not None, "without a bound nothing is above it"
+        sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_holds(block)}."
+        numbers = {"asked": _asked(job), "charge": dict(cost), **self._bounds(block)}
+        return PendingReason.WAITING_FOR_QUOTA, sentence, numbers | self._queue_lines.get(job.queue, Line()).numbers
+
+    def _bounds(self, block: Block) -> dict[str, object]:
+        quota = self._cycle.quotas.quota(block.queue)
+        return {
+            "queue": block.queue,
+            "bound": block.bound.value,
+            "kind": block.kind,
+            "most": block.most,
+            "held": block.held,
+            "quota": None if quota is None else dict(quota),
+            "in_use": dict(self._cycle.quotas.in_use(block.queue)),
+        }
 
     def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Explanation:
         short = self._shortage(job, flavors)
@@ -225,6 +231,26 @@ def _largest(spots: Sequence[Spot | None]) -> Spot | None:
 
 def _spot_numbers(cycle: Cycle, spot: Spot | None) -> dict[str, object] | None:
     return None if spot is None else {"node": cycle.room.nodes[spot.node].name, **spot.free._asdict()}
+
+
+def _never(block: Block) -> str:
+    most = show_milli(block.most)
+    if block.bound in (Bound.USER, Bound.PROJECT):
+        return f"{block.bound.value.split()[0]} {block.holder} may never hold more than {most} in queue {block.queue}"
+    return f"queue {block.queue} may never hold more than {most}"
+
+
+def _holds(block: Block) -> str:
+    held, most = show_milli(block.held), show_milli(block.most)
+    if block.bound in (Bound.USER, Bound.PROJECT):
+        who = f"{block.bound.value.split()[0]} {block.holder}"
+        return f"{who} holds {held} of the {most} that one {block.bound.value.split()[0]} may hold in queue {block.queue}"
+    of = {
+        Bound.QUOTA: f"the {most} in its quota",
+        Bound.BORROW: f"the {most} in its quota and borrow limit",
+        Bound.LEND: f"the {most} it may while others keep what they do not lend",
+    }[block.bound]
+    return f"queue {block.queue} holds {held} of {of}"
 
 
 def _request(job: PendingJob) -> str:

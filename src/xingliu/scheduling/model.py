@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName
+from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.model import ResourceRequest, Wait
+
+NOBODY, NO_PROJECT = UserId(""), ProjectId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,21 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """A queue's bound and what its jobs hold now, both by `Flavor.quota_kind`; quota None is without bound."""
+    """A queue's bounds and what its own jobs hold now, by `Flavor.quota_kind`; a bound that is None is none.
+
+    `parent` None: under the root. What the queues below it hold is not in `in_use`.
+    """
 
     name: QueueName
     quota: Resources | None
     in_use: Resources
     held: bool = False
     generation: int = 0
+    parent: QueueName | None = None
+    borrow_limit: Resources | None = None
+    lend_limit: Resources | None = None
+    user_limit: Resources | None = None
+    project_limit: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class PendingJob:
     held: bool = False
     time_left_us: int | None = None
     generation: int = 0
+    user: UserId = NOBODY
+    preemptible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,8 @@ class RunningJob:
     queue: QueueName
     seats: tuple[Seat, ...]
     ends_us: int | None
+    project: ProjectId = NO_PROJECT
+    user: UserId = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

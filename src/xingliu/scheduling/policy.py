@@ -28,9 +28,7 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
         return Waiting(job, ())
     asked = amount_asked(job.request)
     admitted = tuple(
-        flavor
-        for flavor in cycle.flavors(job.request.gpu)
-        if cycle.quotas.admits(job.queue, cycle.cost(flavor, asked, job.replicas))
+        flavor for flavor in cycle.flavors(job.request.gpu) if cycle.quotas.admits(job, cycle.cost(flavor, asked, job.replicas))
     )
     fitting = [flavor for flavor in admitted if cycle.room.fits(flavor, asked, job.replicas)]
     if not fitting:
@@ -55,7 +53,7 @@ def _place(cycle: Cycle, job: PendingJob, asked: Amount, flavor: FlavorName) -> 
     resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
     cost = charge(flavor, asked)
     taken = cycle.room.take(flavor, asked, job.replicas)
-    cycle.quotas.take(job.queue, cycle.cost(flavor, asked, job.replicas))
+    cycle.quotas.take(job, cycle.cost(flavor, asked, job.replicas))
     cycle.placed.append((job, flavor))
     seats = (Seat(rank, node.name, node.pool, flavor, resources, cost, gpus) for rank, (node, gpus) in enumerate(taken))
     return Place(job.id, tuple(seats), job.generation)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
+from xingliu.fleet.model import Queue
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
@@ -53,7 +54,7 @@ class Invariants:
             jobs = {job.id: job for job in unit.jobs.find()}
             leases = unit.leases.find({"released_us": None})
             self._check_devices(unit, leases)
-            self._check_quota(unit, leases)
+            self._check_quota(unit, jobs, leases)
             self._check_leases(unit, jobs, leases)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
@@ -89,20 +90,24 @@ class Invariants:
             if not resources.within(capacity):
                 self.hold(False, f"{name} has {capacity} and leases {resources}")
 
-    def _check_quota(self, unit: Unit, leases: list[Lease]) -> None:
-        """A queue holds more than its quota only of what it held before an operator lowered that."""
-        charges: dict[tuple[QueueName, str], list[tuple[int, JobId]]] = defaultdict(list)
-        for lease in leases:
-            for kind, amount in charge_of(lease).items():
-                charges[lease.queue, kind].append((amount, lease.job))
+    def _check_quota(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
+        """A queue and all above it hold more than they may only of what they held before an operator lowered that."""
         queues = {queue.name: queue for queue in unit.queues.find()}
-        for (name, kind), held in charges.items():
-            quota = queues[name].quota
-            bounded = quota is not None and (kind in quota or not kind.startswith("cpu.h100"))
-            if quota is not None and bounded and (total := sum(amount for amount, _ in held)) > quota[kind]:
-                changed = _last(unit, "queue.updated", name)
-                late = [job for _, job in held if _last(unit, "job.placed", job) > changed]
-                self.hold(not late, f"queue {name} holds {total} of {kind}, its quota is {quota[kind]}; placed since: {late}")
+        held: dict[tuple[QueueName, str, str, str], list[tuple[int, JobId]]] = defaultdict(list)
+        for lease in leases:
+            job = jobs[lease.job]
+            holders = (("all", ""), ("user", job.user), ("project", job.project))
+            for queue in _path(queues, lease.queue):
+                for kind, amount in charge_of(lease).items():
+                    for holder, who in (*holders, *(() if job.spec.preemptible else (("fixed", ""),))):
+                        held[queue.name, kind, holder, who].append((amount, lease.job))
+        for (name, kind, holder, who), charges in held.items():
+            most, total = _most(queues[name], kind, holder), sum(amount for amount, _ in charges)
+            if most is not None and total > most:
+                changed = max(_last(unit, "queue.updated", name), _last(unit, "queue.created", name))
+                late = [job for _, job in charges if _last(unit, "job.placed", job) > changed]
+                what = f"queue {name} holds {total} of {kind} ({holder} {who}), it may {most}; placed since: {late}"
+                self.hold(not late, what)
 
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
@@ -228,6 +233,26 @@ def _last(unit: Unit, type_: str, subject: str) -> int:
     """The number of the newest event of that type; 0 where there is none."""
     found = unit.events.find({"type": type_, "subject": subject}, newest_first=True, limit=1)
     return found[0].seq if found else 0
+
+
+def _path(queues: Mapping[QueueName, Queue], name: QueueName) -> list[Queue]:
+    """The queue and all above it."""
+    found, at = [], queues.get(name)
+    while at is not None:
+        found.append(at)
+        at = queues.get(at.parent) if at.parent is not None else None
+    return found
+
+
+def _most(queue: Queue, kind: str, holder: str) -> int | None:
+    """What may be held of that kind in it, by all together, by what is not preemptible, by one user or project."""
+    bounds = {"user": queue.user_limit, "project": queue.project_limit}
+    bound = bounds.get(holder, queue.quota)
+    if bound is None or (kind not in bound and kind.startswith("cpu.h100")):
+        return None
+    if holder == "all":
+        return None if queue.borrow_limit is None else bound[kind] + queue.borrow_limit[kind]
+    return bound[kind]
 
 
 def _picture(snapshot: Snapshot) -> list[object]:

@@ -150,6 +150,7 @@ class JobSpec:
     setup: str | None = None
     time_limit_us: int | None = None
     priority: Priority = Priority.NORMAL
+    preemptible: bool = False
     checkpoint: Checkpoint = Checkpoint()
     restart: RestartPolicy = RestartPolicy()
     notify: Notify | None = None

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0001"
+REVISION = "0002"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -72,7 +72,18 @@ world = Table(
 
 Table("tenants", metadata, _id(), _whole("created_us"))
 Table("flavors", metadata, _id("name"), _text("core_price"), _text("gpu_price"), _text("gpu", optional=True), _flag("emulated"))
-Table("queues", metadata, _id("name"), _text("quota", optional=True), _flag("held"), _whole("generation"))
+Table(
+    "queues",
+    metadata,
+    _id("name"),
+    _text("quota", optional=True),
+    _flag("held"),
+    _whole("generation"),
+    _text("parent", optional=True),
+    *(_text(limit, optional=True) for limit in ("borrow_limit", "lend_limit", "user_limit", "project_limit")),
+    Column("weight", BigInteger, nullable=False, server_default="1"),
+    Column("min_runtime_us", BigInteger, nullable=False, server_default="0"),
+)
 Table(
     "projects",
     metadata,

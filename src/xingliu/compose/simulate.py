@@ -1,0 +1,123 @@
+"""`xl simulate`: files in, a trace played on fleets, numbers and pages out. Needs no cloud."""
+
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+from xingliu.forecast.estate import Estate, lay_out_estate
+from xingliu.forecast.findings import Findings, find
+from xingliu.forecast.playing import Played, Policy, play, same_request
+from xingliu.forecast.report import report
+from xingliu.forecast.shaping import arrivals_of, models_missing
+from xingliu.forecast.trace import Trace
+from xingliu.forecast.trace_formats import NAMES as FORMAT_NAMES
+from xingliu.forecast.trace_formats import read_trace
+from xingliu.kernel.documents import parse
+from xingliu.kernel.errors import XingliuError
+from xingliu.scheduling.policy import decide
+
+__all__ = ["FORMAT_NAMES", "Simulated", "read_jobs", "simulate", "write_report"]
+
+_GZIP = b"\x1f\x8b"
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(eq=False)
+class NoSuchTenant(XingliuError):
+    """No job of {source} is of {tenants}."""
+
+    code: ClassVar[str] = "no_such_tenant"
+    hint: ClassVar[str] = "Its tenants: {known}."
+    source: str
+    tenants: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A trace, played on each fleet; `notes` say what had to be taken for something else."""
+
+    trace: Trace
+    fleets: tuple[Played, ...]
+    notes: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """All numbers as JSON types. Spans in seconds, instants in microseconds, shares from 0 to 1."""
+        trace = {
+            "source": self.trace.source,
+            "format": self.trace.format,
+            "jobs": len(self.trace.jobs),
+            "notes": [*self.trace.notes, *self.notes],
+        }
+        return {"trace": trace, "fleets": [_facts(found) for found in find(*self.fleets)]}
+
+
+def _facts(found: Findings) -> dict[str, Any]:
+    by_size = [{"size": size, **asdict(waits)} for size, waits in found.by_size]
+    return asdict(found) | {"by_size": by_size, "worst_tenant": found.worst_tenant.tenant}
+
+
+def read_jobs(path: Path, *, as_format: str | None, tenants: Sequence[str] = (), first: int | None = None) -> Trace:
+    """A trace from a file, plain or gzip. `tenants`: only theirs; `first`: no more than so many.
+
+    Raises UnknownTrace, EmptyTrace, InvalidDocument, NoSuchTenant.
+    """
+    with _opened(path) as lines:
+        trace = read_trace(str(path), lines, as_format=as_format)
+    chosen = trace.jobs
+    if tenants:
+        chosen = tuple(job for job in chosen if job.tenant in tenants)
+        if not chosen:
+            known = sorted({job.tenant for job in trace.jobs})
+            raise NoSuchTenant(str(path), " or ".join(tenants), ", ".join(known[:20]) + (", ..." if len(known) > 20 else ""))
+    return replace(trace, source=path.name, jobs=chosen[:first])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    with path.open("rb") as start:
+        packed = start.read(2) == _GZIP
+    with gzip.open(path, "rt", errors="replace") if packed else path.open(errors="replace") as lines:
+        yield lines
+
+
+def simulate(trace: Trace, fleets: Sequence[Path], tell: Tell) -> Simulated:
+    """Play the trace on the fleet of each operator file, one after the other.
+
+    All files are read before anything is played. `tell` hears the fleet's name and how far it is, of how much.
+    Raises InvalidDocument.
+    """
+    estates = [_estate(path, name) for path, name in zip(fleets, _names(fleets), strict=True)]
+    policy = Policy(decide, same_request)
+    played, notes = [], []
+    for estate in estates:
+        if missing := models_missing(trace.jobs, estate):
+            notes.append(f"{estate.name} has no GPU of model {', '.join(missing)}: jobs that insist on one take any.")
+        name = estate.name
+
+        def heard(done: int, of: int, name: str = name) -> None:
+            tell(name, done, of)
+
+        played.append(play(arrivals_of(trace.jobs, estate), estate, policy, heard))
+    return Simulated(trace, tuple(played), tuple(notes))
+
+
+def _estate(path: Path, name: str) -> Estate:
+    return lay_out_estate(name, parse(path.read_text(errors="replace"), str(path)))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """File names, or whole paths where those are alike; the same file twice gets a number."""
+    alike = len({path.stem for path in paths}) < len(paths)
+    names = [str(path) if alike else path.stem for path in paths]
+    return [name if name not in names[:number] else f"{name} ({number + 1})" for number, name in enumerate(names)]
+
+
+def write_report(simulated: Simulated, path: Path) -> None:
+    """The page of pictures, whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(report(simulated.trace, simulated.fleets, simulated.notes), encoding="utf-8")
+    beside.replace(path)
