@@ -71,6 +71,7 @@ REFUSED = {
     "an unknown trace": ("a,b\n1,2\n", FLEET, [], "jobs.csv:1: no trace format that is known has these columns: a, b"),
     "a fleet without GPUs said": (TRACE, FLEET.replace("gpus_per_node: 4, ", ""), [], "now.yaml:4: flavors[0]: how many GPUs"),
     "a tenant that is not there": (TRACE, FLEET, ["--tenant", "green"], "of green.\nIts tenants: blue, red."),
+    "a report into nowhere": (TRACE, FLEET, ["--report", "/nowhere/out.html"], "There is no folder /nowhere for the report."),
     "files without --compare": (TRACE, FLEET, ["more.yaml"], "put --compare before it"),
 }
 
@@ -84,3 +85,9 @@ def test_what_cannot_be_simulated_is_refused_with_file_line_and_column(folder: P
     done = xl("simulate", "--jobs", folder / "jobs.csv", "--fleet", folder / "now.yaml", *more)
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) >= 2
+
+
+def test_a_packed_trace_that_is_cut_off_is_refused(folder: Path) -> None:
+    (folder / "jobs.csv").write_bytes(gzip.compress(TRACE.encode())[:-20])
+    done = xl("simulate", "--jobs", folder / "jobs.csv", "--fleet", folder / "now.yaml")
+    assert done.returncode == 1 and "cannot be unpacked" in done.stderr and "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -248,3 +249,13 @@ def test_a_report_of_any_trace_is_one_well_formed_file_that_loads_nothing(jobs: 
     assert "<b>&" not in html and not re.search(r"\b(nan|inf|None)\b", html)
     waited = any(stay.wait_us for each in (of[:1] if dated else of) for stay in each.stays)
     assert html.count("<svg") == (1 if dated else 2) + (6 if waited else 1)
+
+
+@given(st.lists(JOBS, min_size=1, max_size=8, unique_by=lambda of: of.id))
+def test_a_fleet_without_gpus_is_told_and_drawn_in_cores(jobs: list[TraceJob]) -> None:
+    jobs = [replace(of, gpus=0, cpu_milli=500 * min(of.gpus, 8), memory_bytes=10**9) for of in jobs]
+    of = played(*jobs, on=estate(CORES))
+    (found,) = find(of)
+    assert (found.unit, found.capacity, found.waits.never) == ("core", 8, 0)
+    html = report(Trace("jobs.csv", "sacct", True, tuple(jobs)), [of])
+    assert "8 cores" in html and "a lane for each job" in html and "GPU" not in html

@@ -26,11 +26,19 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         cloud(G1, pending=[job("j", gpus=6, queue="lab", preemptible=True)], queues=[NLP, LAB, WEB]),
         ["j on g1:0,1,2,3,4,5"],
     ),
-    "within a queue the quota is the first come's, whoever may be stopped": (
+    "what must not be stopped has the quota for itself, and what may be borrows": (
         cloud(
             G1,
             pending=[job("a", gpus=4, queue="lab", preemptible=True), job("b", gpus=2, queue="lab", at=1)],
             queues=[NLP, LAB, WEB],
+        ),
+        ["a on g1:0,1,2,3", "b on g1:4,5"],
+    ),
+    "and where it may not borrow, the quota is the first come's": (
+        cloud(
+            G1,
+            pending=[job("a", gpus=4, queue="lab", preemptible=True), job("b", gpus=2, queue="lab", priority="low", at=1)],
+            queues=[NLP, queue("lab", under="nlp", gpu_h100=4, borrow={}), WEB],
         ),
         ["a on g1:0,1,2,3", "b waits: WaitingForQuota"],
     ),

@@ -48,12 +48,24 @@ xl simulate --jobs philly.csv.gz --fleet cloud.yaml --json
 """
 
 
+def _in_a_folder(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refused before a minute is spent on what could not be written."""
+    if path is not None and not path.parent.is_dir():
+        raise click.UsageError(f"There is no folder {path.parent} for the report.")
+    return path
+
+
 @click.command(help=HELP)
 @click.option("--jobs", required=True, type=FILE, help="The trace: what was submitted when, and how long it ran.")
 @click.option("--fleet", required=True, type=FILE, help="Operator file of the fleet to play it on.")
 @click.option("--compare", multiple=True, type=FILE, help="More fleets to play it on, side by side with the first.")
 @click.argument("more", nargs=-1, type=FILE, metavar="[FLEET]...")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the pictures into this HTML file.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_in_a_folder,
+    help="Write the pictures into this HTML file.",
+)
 @click.option("--format", "as_format", type=click.Choice(FORMAT_NAMES), help="Of the trace; found by its columns if left out.")
 @click.option("--tenant", "tenants", multiple=True, help="Only jobs of this tenant; may be given several times.")
 @click.option("--first", type=click.IntRange(1), help="Only so many jobs, the first ones.")

@@ -1,6 +1,7 @@
 """`xl simulate`: files in, a trace played on fleets, numbers and pages out. Needs no cloud."""
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +37,16 @@ class NoSuchTenant(XingliuError):
     known: str
 
 
+@dataclass(eq=False)
+class DamagedTrace(XingliuError):
+    """{source} is packed with gzip and cannot be unpacked: {why}"""
+
+    code: ClassVar[str] = "damaged_trace"
+    hint: ClassVar[str] = "Copy it again; `gzip -t {source}` says whether it is whole."
+    source: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Simulated:
     """A trace, played on each fleet; `notes` say what had to be taken for something else."""
@@ -63,10 +74,13 @@ def _facts(found: Findings) -> dict[str, Any]:
 def read_jobs(path: Path, *, as_format: str | None, tenants: Sequence[str] = (), first: int | None = None) -> Trace:
     """A trace from a file, plain or gzip. `tenants`: only theirs; `first`: no more than so many.
 
-    Raises UnknownTrace, EmptyTrace, InvalidDocument, NoSuchTenant.
+    Raises UnknownTrace, EmptyTrace, InvalidDocument, NoSuchTenant, DamagedTrace.
     """
-    with _opened(path) as lines:
-        trace = read_trace(str(path), lines, as_format=as_format)
+    try:
+        with _opened(path) as lines:
+            trace = read_trace(str(path), lines, as_format=as_format)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DamagedTrace(str(path), str(error)) from None
     chosen = trace.jobs
     if tenants:
         chosen = tuple(job for job in chosen if job.tenant in tenants)

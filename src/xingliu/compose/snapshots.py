@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,5 +91,5 @@ def _document(path: Path) -> object:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise NotJson(str(path), error.lineno, error.colno, error.msg) from None
-    except (UnicodeDecodeError, EOFError, OSError, RecursionError) as error:
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
         raise BadSnapshot(str(path), f"it is not text, nor text that was packed with gzip ({error})") from None

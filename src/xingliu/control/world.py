@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from threading import RLock
 
 from xingliu.control.ports import Delta, Settings, Store
@@ -201,6 +202,7 @@ def queue_view(queue: Queue, in_use: Resources) -> QueueView:
         queue.lend_limit,
         queue.user_limit,
         queue.project_limit,
+        queue.min_runtime_us,
     )
 
 
@@ -221,6 +223,7 @@ def pending_job(job: Job) -> PendingJob:
         generation=job.generation,
         user=job.user,
         preemptible=spec.preemptible,
+        claim=job.claim,
     )
 
 
@@ -240,4 +243,11 @@ def running_job(gang: Gang) -> RunningJob:
         ends_us=None if limit_us is None else opened + max(0, limit_us - job.running_us),
         project=job.project,
         user=job.user,
+        again=replace(pending_job(job), held=False, claim=None),
+        started_us=opened,
+        saved_us=max((attempt.saved.seen_us for attempt in gang.attempts if attempt.saved is not None), default=None),
+        leaves_us=job.kill_at_us,
+        leaves_for=job.stopped_for,
+        grace_us=job.spec.checkpoint.grace_us,
+        generation=job.generation,
     )

@@ -2,8 +2,8 @@
 
 from html import escape
 
-_LIGHT = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#b45309", "#be185d", "#0e7490", "#4b5563")
-_DARK = ("#5aa9f5", "#fb923c", "#4ade80", "#b794f6", "#fbbf24", "#f472b6", "#22d3ee", "#9ca3af")
+_LIGHT = ("#0b6bcb", "#d9580d", "#15803d", "#7c3aed", "#c79a00", "#c2257a", "#0e8f9e", "#5b6470")
+_DARK = ("#5aa9f5", "#fb923c", "#4ade80", "#b794f6", "#fde047", "#f472b6", "#22d3ee", "#9ca3af")
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 4", "4 2", "1 3", "6 2 1 2")
 
 
@@ -27,7 +27,7 @@ p{{margin:4px 0 12px;max-width:78ch}}.lead{{font-size:17px}}.soft,figcaption{{co
 figure{{margin:10px 0 18px}}figcaption{{font-size:13px;margin-top:2px}}
 .chart{{display:block;width:100%;height:auto}}
 .chart text{{font-size:12px;fill:var(--ink)}}.chart .tick,.chart .note{{fill:var(--soft);font-size:11.5px}}
-.chart .inside{{fill:#fff;font-size:10.5px}}
+.chart .inside{{fill:var(--ground);font-size:10.5px}}
 .grid{{stroke:var(--faint)}}.axis{{stroke:var(--soft)}}.over{{stroke:var(--ink);stroke-opacity:.25;stroke-dasharray:2 3}}
 .limit{{stroke:var(--soft);stroke-dasharray:4 3}}.free{{fill:var(--faint)}}
 .line{{fill:none;stroke:var(--c);stroke-width:1.7;stroke-linejoin:round}}.area{{fill:var(--c);fill-opacity:.16}}

@@ -209,8 +209,13 @@ def _by_size(stays: Sequence[Stay], size: Callable[[Stay], int], units: int) -> 
     for stay in stays:
         asked = -(-size(stay) // units)
         if asked:
-            groups[next(said for most, said in SIZES if most is None or asked <= most)].append(stay)
+            groups[size_word(asked)].append(stay)
     return ((said, _waits(group)) for said, group in groups.items() if group)
+
+
+def size_word(asked: int) -> str:
+    """Which of `SIZES` so many GPUs or cores, at least one, belong to."""
+    return next(said for most, said in SIZES if most is None or asked <= most)
 
 
 def _tenants(stays: Sequence[Stay], size: Callable[[Stay], int], units: int) -> tuple[TenantFinding, ...]:

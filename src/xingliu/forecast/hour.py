@@ -1,22 +1,24 @@
 """The hour in which most was waited for: who had which GPUs, and who stood in line."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from xingliu.drawing.gantt import Band, Bar, draw_gantt
 from xingliu.drawing.page import figure, heading, paragraph, table
 from xingliu.drawing.svg import SERIES_MAX
 from xingliu.drawing.ticks import show_span
-from xingliu.forecast.findings import HOUR_US, Findings
+from xingliu.forecast.findings import HOUR_US, SIZES, Findings, size_word
 from xingliu.forecast.playing import Played, Stay
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import NodeName
-from xingliu.kernel.units import show_instant
+from xingliu.kernel.units import show_instant, show_milli
 
 LANES_MAX = 160
 NODES_MAX = 40
 WAITERS_MAX = 10
 NAMES_MAX = 7
+
+Colour = Callable[[Stay], int]
 
 
 def draw_hour(played: Played, found: Findings, *, dated: bool) -> list[str]:
@@ -40,7 +42,8 @@ def draw_hour(played: Played, found: Findings, *, dated: bool) -> list[str]:
     )
     says = f"{found.name}: the hour from {when}"
     drawn = draw_gantt(bands, names, start_s=start_us // SECOND_US, end_s=end_us // SECOND_US, dated=dated, says=says)
-    caption = f"The hour {which}, from {when}: a lane for each GPU{of}. Grey was free."
+    lane = "each GPU" if found.unit == "GPU" else "each job that a node runs at a time"
+    caption = f"The hour {which}, from {when}: a lane for {lane}{of}. Grey was free."
     return [heading(found.name, 3), figure(drawn, caption), *_line(waiting, found, end_us)]
 
 
@@ -48,17 +51,27 @@ def _overlaps(begin_us: int | None, end_us: int | None, start_us: int, until_us:
     return begin_us is not None and begin_us < until_us and (end_us is None or end_us > start_us)
 
 
-def _colours(running: Sequence[Stay], found: Findings) -> tuple[list[str], dict[str, int]]:
-    """A colour for each tenant that held most, one for all others together."""
+def _colours(running: Sequence[Stay], found: Findings) -> tuple[list[str], Colour]:
+    """By tenant, those that used most apart and all others together; where all is one tenant's, by size."""
     there = {stay.arrival.tenant for stay in running}
+    if len(there) == 1:
+        sizes = {stay.arrival.job.id: size_word(max(1, _asked(stay, found))) for stay in running}
+        words = [said for _, said in SIZES if said in sizes.values()]
+        return [f"{word} {found.unit}{'' if word == '1' else 's'}" for word in words], lambda stay: words.index(
+            sizes[stay.arrival.job.id]
+        )
     named = [tenant.tenant for tenant in found.tenants if tenant.tenant in there]
-    if len(named) <= SERIES_MAX:
-        return named, {tenant: number for number, tenant in enumerate(named)}
-    first = named[:NAMES_MAX]
-    return [*first, "others"], {tenant: min(number, NAMES_MAX) for number, tenant in enumerate(named)}
+    shown = named if len(named) <= SERIES_MAX else [*named[:NAMES_MAX], "others"]
+    number_of = {tenant: min(number, len(shown) - 1) for number, tenant in enumerate(named)}
+    return shown, lambda stay: number_of[stay.arrival.tenant]
 
 
-def _bands(played: Played, running: Sequence[Stay], colour_of: dict[str, int], start_us: int, end_us: int) -> list[Band]:
+def _asked(stay: Stay, found: Findings) -> int:
+    """Whole GPUs or cores, over all its nodes."""
+    return stay.arrival.gpus if found.unit == "GPU" else stay.arrival.cpu_milli // 1000
+
+
+def _bands(played: Played, running: Sequence[Stay], colour_of: Colour, start_us: int, end_us: int) -> list[Band]:
     on_node: dict[NodeName, list[tuple[Stay, tuple[int, ...]]]] = defaultdict(list)
     for stay in running:
         for node, gpus in stay.seats:
@@ -95,7 +108,7 @@ def _stacked(held: Sequence[tuple[Stay, tuple[int, ...]]]) -> list[int]:
     return found
 
 
-def _band(name: NodeName, gpus: int, held: Sequence[tuple[Stay, tuple[int, ...]]], colour_of: dict[str, int]) -> Band:
+def _band(name: NodeName, gpus: int, held: Sequence[tuple[Stay, tuple[int, ...]]], colour_of: Colour) -> Band:
     bars: list[Bar] = []
     if gpus:
         for stay, indices in held:
@@ -118,26 +131,32 @@ def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _bar(stay: Stay, first: int, last: int, colour_of: dict[str, int]) -> Bar:
+def _bar(stay: Stay, first: int, last: int, colour_of: Colour) -> Bar:
     start_us, end_us = stay.started_us or 0, stay.ended_us or 0
     job = stay.arrival.job
     says = (
-        f"{job.name} of {stay.arrival.tenant}: {stay.arrival.gpus} GPUs on {job.replicas} nodes, "
+        f"{job.name} of {stay.arrival.tenant}: {_request(stay)}, "
         f"waited {show_span((start_us - stay.submitted_us) // SECOND_US)}, runs {show_span(stay.arrival.run_us // SECOND_US)}"
     )
-    return Bar(first, last, start_us // SECOND_US, end_us // SECOND_US, colour_of[stay.arrival.tenant], job.name[:24], says)
+    return Bar(first, last, start_us // SECOND_US, end_us // SECOND_US, colour_of(stay), job.name[:24], says)
+
+
+def _request(stay: Stay) -> str:
+    """`4 x 8 GPUs`."""
+    job = stay.arrival.job
+    each = f"{job.request.gpu.count} GPUs" if job.request.gpu else f"{show_milli(job.request.cpu_milli)} cores"
+    return f"{job.replicas} x {each}" if job.replicas > 1 else each
 
 
 def _line(waiting: Sequence[Stay], found: Findings, end_us: int) -> list[str]:
     if not waiting:
         return []
-    asked = sum(stay.arrival.gpus if found.unit == "GPU" else stay.arrival.cpu_milli // 1000 for stay in waiting)
+    asked = sum(_asked(stay, found) for stay in waiting)
     rows = []
     for stay in sorted(waiting, key=lambda stay: (-stay.arrival.gpus, -stay.arrival.cpu_milli, stay.submitted_us))[:WAITERS_MAX]:
         job = stay.arrival.job
-        each = f"{job.request.gpu.count} GPUs" if job.request.gpu else f"{job.request.cpu_milli // 1000} cores"
         wait = "never started" if stay.wait_us is None else show_span(stay.wait_us // SECOND_US)
         so_far = show_span((min(end_us, stay.started_us or end_us) - stay.submitted_us) // SECOND_US)
-        rows.append([job.name[:40], stay.arrival.tenant, f"{job.replicas} x {each}", so_far, wait])
+        rows.append([job.name[:40], stay.arrival.tenant, _request(stay), so_far, wait])
     said = f"In line during this hour: {len(waiting):,} jobs for {asked:,} {found.unit}s together. The largest of them:"
     return [paragraph(said), table(["job", "tenant", "asked for", "waited by the end of the hour", "waited in all"], rows)]

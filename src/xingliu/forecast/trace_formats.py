@@ -12,7 +12,7 @@ from xingliu.forecast.trace_sacct import read_sacct
 from xingliu.forecast.trace_tables import Row, Table, missing
 from xingliu.kernel.errors import XingliuError
 from xingliu.kernel.ids import JobId
-from xingliu.kernel.problems import InvalidDocument, Problem
+from xingliu.kernel.problems import InvalidDocument, Problem, shorten
 
 MIB = 2**20
 
@@ -162,7 +162,7 @@ def _detect(table: Table) -> str:
     nearest = min(lacking, key=lambda name: (len(lacking[name]), name))
     if not lacking[nearest]:
         return nearest
-    columns = ", ".join(table.columns[:12]) + (", ..." if len(table.columns) > 12 else "") or "none, it is empty"
+    columns = ", ".join(map(shorten, table.columns[:12])) + (", ..." if len(table.columns) > 12 else "") or "none, it is empty"
     near = f"Nearest is {nearest}, which has {', '.join(lacking[nearest])} as well."
     known = "; ".join(f"{name} ({', '.join(shape.needed)})" for name, shape in FORMATS.items())
     raise UnknownTrace(table.source, columns, near, known)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from xingliu.kernel.ids import JobId, QueueName
-from xingliu.scheduling.model import NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot
 
 
 class VirtualCloud:
@@ -21,7 +21,7 @@ class VirtualCloud:
         self._running: dict[int, RunningJob] = {}  # by a number: what still lets go of one attempt may start another
         self._ends: list[tuple[int, JobId, int]] = []
         for job in snapshot.running:
-            self._run(job, job.ends_us)
+            self._run(job, job.ends_us if job.leaves_us is None else job.leaves_us)
 
     @property
     def running(self) -> tuple[RunningJob, ...]:
@@ -30,6 +30,8 @@ class VirtualCloud:
     @property
     def next_end_us(self) -> int | None:
         """When the next running job ends, None when none will; it may be past already."""
+        while self._ends and self._ends[0][2] not in self._running:
+            heapq.heappop(self._ends)
         return self._ends[0][0] if self._ends else None
 
     def _run(self, job: RunningJob, ends_us: int | None) -> None:
@@ -53,12 +55,31 @@ class VirtualCloud:
         """From now on it waits."""
         self.pending[job.id] = job
 
-    def start(self, place: Place, *, run_us: int | None = None) -> None:
-        """Give the job its seats now; it ends after `run_us`, else when what is left of its time limit is over."""
+    def follow(self, plan: Plan) -> None:
+        """Start what is placed, keep what is claimed, and let what has to stop for others have its grace."""
+        for decision in plan.decisions:
+            if isinstance(decision, Place):
+                self.start(decision, comes_back=True)
+            elif self.pending[decision.job].claim != decision.claim:
+                self.pending[decision.job] = replace(self.pending[decision.job], claim=decision.claim)
+        stopped = {evict.job: evict for evict in plan.evictions}
+        for number, job in list(self._running.items()) if stopped else ():
+            if job.id in stopped and job.leaves_us is None:
+                del self._running[number]
+                leaves_us = self.now_us + job.grace_us
+                self._run(replace(job, leaves_us=leaves_us, leaves_for=stopped[job.id].preemptor), leaves_us)
+
+    def start(self, place: Place, *, run_us: int | None = None, comes_back: bool = False) -> None:
+        """Give the job its seats now; it ends after `run_us`, else when what is left of its time limit is over.
+
+        Only one that `comes_back` may be stopped for others.
+        """
         job = self.pending.pop(place.job)
         limit_us = None if job.time_left_us is None else self.now_us + job.time_left_us
         ends_us = limit_us if run_us is None else self.now_us + run_us
-        self._run(RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user), ends_us)
+        again = replace(job, claim=None) if comes_back else None
+        runs = RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user, again, self.now_us)
+        self._run(runs, ends_us)
         for seat in place.seats:
             self._nodes[seat.node] = _with_less(self._nodes[seat.node], seat)
             self._charge(job.queue, seat, sign=1)
@@ -66,7 +87,7 @@ class VirtualCloud:
     def advance(self, now_us: int) -> tuple[RunningJob, ...]:
         """Move to `now_us` and let everything end that ends until then."""
         ended: list[RunningJob] = []
-        while self._ends and self._ends[0][0] <= now_us:
+        while (next_us := self.next_end_us) is not None and next_us <= now_us:
             ended.append(self._end_next())
         self.now_us = now_us
         return tuple(ended)
@@ -77,8 +98,8 @@ class VirtualCloud:
         A job that is past its limit already ends now.
         """
         ended: list[RunningJob] = []
-        while self._ends and (not ended or self._ends[0][0] <= self.now_us):
-            self.now_us = max(self.now_us, self._ends[0][0])
+        while (next_us := self.next_end_us) is not None and (not ended or next_us <= self.now_us):
+            self.now_us = max(self.now_us, next_us)
             ended.append(self._end_next())
         return tuple(ended)
 
@@ -88,6 +109,10 @@ class VirtualCloud:
             if seat.node in self._nodes:
                 self._nodes[seat.node] = _with_more(self._nodes[seat.node], seat)
             self._charge(gone.queue, seat, sign=-1)
+        if gone.leaves_for is not None and gone.again is not None:
+            left_us = gone.again.time_left_us
+            ran_us = self.now_us - gone.started_us
+            self.pending[gone.id] = replace(gone.again, time_left_us=None if left_us is None else max(0, left_us - ran_us))
         return gone
 
     def _charge(self, queue: QueueName, seat: Seat, *, sign: int) -> None:

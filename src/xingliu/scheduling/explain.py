@@ -10,25 +10,17 @@ from dataclasses import dataclass, field
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.kernel.units import show_milli
-from xingliu.scheduling.cycle import Cycle
+from xingliu.scheduling.cycle import Cycle, Waiting
 from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
 from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
-from xingliu.workloads.model import GpuRequest, PendingReason, Wait
+from xingliu.workloads.model import Claim, GpuRequest, PendingReason, Wait
 
 AHEAD_MAX = 20
 NAMES_MAX = 3
 
 Explanation = tuple[PendingReason, str, dict[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job without seats, and the flavors of which its queue's quota would have let it take some at its turn."""
-
-    job: PendingJob
-    admitted: tuple[FlavorName, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +58,7 @@ def explain(cycle: Cycle, decisions: Sequence[Place | Waiting]) -> Iterator[Plac
             yield decision
         else:
             reason, sentence, numbers = walk.explain(decision)
-            yield StayPending(decision.job.id, Wait(reason, sentence, numbers, cycle.snapshot.cycle))
+            yield StayPending(decision.job.id, Wait(reason, sentence, numbers, cycle.snapshot.cycle), decision.claim)
 
 
 class _Walk:
@@ -82,6 +74,8 @@ class _Walk:
 
     def explain(self, waiting: Waiting) -> Explanation:
         job = waiting.job
+        if waiting.claim is not None:
+            return _claimed(job, waiting.claim, waiting.leaving)
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
         large = self._large_enough(job)
@@ -161,12 +155,20 @@ class _Walk:
         if short.fits_with_all_back:
             sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
             return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
+        if any(self._kept(job, flavor) for flavor in flavors):
+            sentence = f"It asks for {_request(job)}; {short.found}, and what else is free is kept for jobs that go before it."
+            return PendingReason.RESERVED_FOR_OTHERS, sentence, numbers | self._line.numbers
         if self._behind(job, flavors):
             above = self._placed_higher(job.priority, flavors)
             took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
             return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
         sentence = f"It asks for {_request(job)}; {short.found}."
         return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | self._line.numbers
+
+    def _kept(self, job: PendingJob, flavor: FlavorName) -> bool:
+        """Whether it would fit but for what is kept for others."""
+        asked, room = amount_asked(job.request), self._cycle.room
+        return room.keeps and room.shelves[flavor].count(asked, job.replicas) + room.kept(flavor, asked) >= job.replicas
 
     def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> bool:
         """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""
@@ -231,6 +233,20 @@ def _largest(spots: Sequence[Spot | None]) -> Spot | None:
 
 def _spot_numbers(cycle: Cycle, spot: Spot | None) -> dict[str, object] | None:
     return None if spot is None else {"node": cycle.room.nodes[spot.node].name, **spot.free._asdict()}
+
+
+def _claimed(job: PendingJob, claim: Claim, leaving: tuple[JobId, ...]) -> Explanation:
+    on = listed([*claim.nodes[:NAMES_MAX], *(["others"] if len(claim.nodes) > NAMES_MAX else [])])
+    who = f"{counted(len(leaving), 'job')} {'stops' if len(leaving) == 1 else 'stop'} to make room for it" if leaving else ""
+    sentence = f"It asks for {_request(job)}; {who or 'room is kept for it'} on {on}."
+    numbers = {
+        "asked": _asked(job),
+        "nodes": list(claim.nodes[:AHEAD_MAX]),
+        "since_us": claim.since_us,
+        "leaving": list(leaving[:AHEAD_MAX]),
+        "leaving_count": len(leaving),
+    }
+    return PendingReason.PREEMPTION_IN_PROGRESS, sentence, numbers
 
 
 def _never(block: Block) -> str:

@@ -1,7 +1,7 @@
 """What queues may hold, each on its whole path to the root, and what they hold as a cycle goes on."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,9 +45,9 @@ class Quotas:
     """Queues with their bounds. A queue that nobody knows may hold nothing.
 
     Where a bound is given, a kind it does not name is bound to zero, except the cores of a flavor with GPUs: there GPUs
-    are what is rationed, and cores are unbound unless the bound names them. Work that is not preemptible stays within
-    the quota of every queue on its path; preemptible work may borrow up to the borrow limit, but not what others of the
-    same parent do not lend. A queue without a quota is never above it.
+    are what is rationed, and cores are unbound unless the bound names them. What is not preemptible stays, by itself,
+    within the quota of every queue on its path; all together may hold the borrow limit more, but not what others of the
+    same parent do not lend: so only preemptible work borrows. A queue without a quota is never above it.
     """
 
     def __init__(
@@ -71,11 +71,26 @@ class Quotas:
             if queue.in_use:
                 for above in self.path(queue.name):
                     self._in_use[above.name] = self.in_use(above.name) + queue.in_use
+        self._fixed: dict[QueueName, Resources] = {}
+        self._fix(running)
+        self._going: dict[QueueName, Resources] = {}
         self._holders: dict[Holder, Resources] = {}
         if any(queue.user_limit is not None or queue.project_limit is not None for queue in self._queues.values()):
             for job in running:
                 for seat in job.seats:
                     self._hold(job.queue, job.user, job.project, seat.charge)
+
+    def _fix(self, running: Iterable[RunningJob]) -> None:
+        """What must not be stopped, by queue and by all above it."""
+        amounts: dict[QueueName, Counter[str]] = defaultdict(Counter)
+        for job in running:
+            if job.again is None or not job.again.preemptible:
+                for seat in job.seats:
+                    for kind, amount in seat.charge.items():
+                        amounts[job.queue][kind] += amount
+        for queue, counted in amounts.items():
+            for view in self.path(queue):
+                self._fixed[view.name] = self._fixed.get(view.name, NOTHING) + Resources(counted)
 
     def path(self, queue: QueueName) -> tuple[QueueView, ...]:
         """The queue and those above it, up to the root; an unknown one may hold nothing."""
@@ -104,21 +119,22 @@ class Quotas:
         """Whether every queue on its path may hold `cost` beside what it holds now."""
         return self.block(job, cost) is None
 
-    def block(self, job: PendingJob, cost: Resources, *, empty: bool = False, within_quota: bool = False) -> Block | None:
+    def block(self, job: PendingJob, cost: Resources, *, empty: bool = False, promised: bool = False) -> Block | None:
         """What stands against it now, or, with `empty`, even if all queues held nothing.
 
-        `within_quota`: as if it were not preemptible, so that nothing may be borrowed.
+        `promised`: it was admitted before, so what others keep for themselves came later.
         """
-        borrows = job.preemptible and not within_quota
-        return next(self._blocks(job, cost, empty=empty, borrows=borrows), None)
+        found = self._blocks(job, cost, empty=empty)
+        return next((block for block in found if not (promised and block.bound is Bound.LEND)), None)
 
-    def _blocks(self, job: PendingJob, cost: Resources, *, empty: bool, borrows: bool) -> Iterator[Block]:
+    def _blocks(self, job: PendingJob, cost: Resources, *, empty: bool) -> Iterator[Block]:
         for view in self.path(job.queue):
-            name, held = view.name, NOTHING if empty else self.in_use(view.name)
+            held = NOTHING if empty else self.in_use(view.name)
+            fixed = NOTHING if empty or job.preemptible else self._fixed.get(view.name, NOTHING)
             for kind, amount in cost.items():
-                if self._over(view.quota, kind, held[kind] + amount):
-                    if not borrows:
-                        yield Block(name, Bound.QUOTA, kind, held[kind], (view.quota or NOTHING)[kind])
+                if view.quota is not None and self._over(view.quota, kind, held[kind] + amount):
+                    if not job.preemptible and self._over(view.quota, kind, fixed[kind] + amount):
+                        yield Block(view.name, Bound.QUOTA, kind, fixed[kind], view.quota[kind])
                     else:
                         yield from self._borrowing(view, kind, held[kind], amount, empty=empty)
                 if view.user_limit is not None:
@@ -161,10 +177,92 @@ class Quotas:
         if self._over(limit, kind, held + amount):
             yield Block(queue, bound, kind, held, limit[kind], holder)
 
+    def refills(self, job: PendingJob, cost: Resources, other: QueueName) -> bool:
+        """Whether it would only refill what is its queue's own, against `other`: no queue up to theirs goes above its quota."""
+        shared = {view.name for view in self.path(other)}
+        for view in self.path(job.queue):
+            if view.name in shared:
+                break
+            held = self.in_use(view.name) - self._going.get(view.name, NOTHING)
+            if view.quota is None and view.name == job.queue:
+                return False
+            if any(self._over(view.quota, kind, held[kind] + amount) for kind, amount in cost.items()):
+                return False
+        return True
+
+    def above(self, queue: QueueName, other: QueueName, charge: Resources) -> bool:
+        """Whether `other`, on its own side of the tree, holds more than its quota of a kind that is in `charge`.
+
+        That is the queue on its path right below the first that both share; what is stopping counts as gone.
+        """
+        mine = {view.name for view in self.path(queue)}
+        side = [view for view in self.path(other) if view.name not in mine][-1]
+        held = self.in_use(side.name) - self._going.get(side.name, NOTHING)
+        return any(self._over(side.quota, kind, held[kind]) for kind in charge)
+
+    def not_above(self, queue: QueueName, victims: Sequence[tuple[QueueName, Resources]]) -> int | None:
+        """The first of the victims, gone one after the other, in whose turn its queue is no longer above its quota."""
+        going = self._going
+        self._going = dict(going)
+        try:
+            for number, (other, charge) in enumerate(victims):
+                if other != queue and not self.above(queue, other, charge):
+                    return number
+                self._leave(other, charge)
+            return None
+        finally:
+            self._going = going
+
+    def min_runtime_us(self, queue: QueueName) -> int:
+        """How long a job of it runs before it may be stopped for others: its own word, or that of the nearest above."""
+        return next((view.min_runtime_us for view in self.path(queue) if view.min_runtime_us), 0)
+
+    def block_without(
+        self, job: PendingJob, cost: Resources, leaving: Iterable[RunningJob], *, promised: bool = False
+    ) -> Block | None:
+        """What would stand against it if those had left."""
+        in_use, fixed, holders = dict(self._in_use), dict(self._fixed), dict(self._holders)
+        for gone in leaving:
+            self._drop(gone)
+        found = self.block(job, cost, promised=promised)
+        self._in_use, self._fixed, self._holders = in_use, fixed, holders
+        return found
+
+    def keep(self, job: PendingJob, cost: Resources, leaving: Sequence[RunningJob]) -> None:
+        """Keep quota for it: from now on as much is in use as now, and as will be once those have left and it has come."""
+        in_use, fixed, holders = dict(self._in_use), dict(self._fixed), dict(self._holders)
+        for gone in leaving:
+            self._drop(gone)
+        self.take(job, cost)
+        self._in_use = {name: _most(in_use.get(name, NOTHING), held) for name, held in self._in_use.items()}
+        self._fixed = {name: _most(fixed.get(name, NOTHING), held) for name, held in self._fixed.items()}
+        self._holders = {key: _most(holders.get(key, NOTHING), held) for key, held in self._holders.items()}
+
+    def leave(self, gone: RunningJob) -> None:
+        """It is stopping: what it holds is no longer what its queue holds above its quota."""
+        for seat in gone.seats:
+            self._leave(gone.queue, seat.charge)
+
+    def _leave(self, queue: QueueName, charge: Resources) -> None:
+        for view in self.path(queue):
+            self._going[view.name] = self._going.get(view.name, NOTHING) + charge
+
+    def _drop(self, gone: RunningJob) -> None:
+        charge = Resources()
+        for seat in gone.seats:
+            charge = charge + seat.charge
+        for view in self.path(gone.queue):
+            self._in_use[view.name] = self.in_use(view.name) - charge
+            if gone.again is None or not gone.again.preemptible:
+                self._fixed[view.name] = self._fixed.get(view.name, NOTHING) - charge
+        self._hold(gone.queue, gone.user, gone.project, charge * -1)
+
     def take(self, job: PendingJob, cost: Resources) -> None:
         """Charge it to its whole path."""
         for view in self.path(job.queue):
             self._in_use[view.name] = self.in_use(view.name) + cost
+            if not job.preemptible:
+                self._fixed[view.name] = self._fixed.get(view.name, NOTHING) + cost
         self._hold(job.queue, job.user, job.project, cost)
 
     def _hold(self, queue: QueueName, user: UserId, project: ProjectId, cost: Resources) -> None:
@@ -173,3 +271,7 @@ class Quotas:
                 if limit is not None:
                     key = (view.name, bound, holder)
                     self._holders[key] = self._holders.get(key, NOTHING) + cost
+
+
+def _most(one: Resources, other: Resources) -> Resources:
+    return Resources({kind: max(one[kind], other[kind]) for kind in {*one, *other}})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
-from xingliu.fleet.model import Queue
+from xingliu.fleet.model import NodeState, Queue
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
@@ -17,7 +17,7 @@ from xingliu.scheduling.model import Snapshot
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
-from xingliu.workloads.model import FINAL, Job, JobState, Lease, Outcome
+from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -44,18 +44,23 @@ class Invariants:
         self._cloud = cloud
         self._store = MemoryStore(cloud.record)
         self._chronicle = Chronicle()
+        self._promised: dict[JobId, tuple[int, Claim, object]] = {}
+        self._answering: Counter[NodeName] = Counter()
         self.checked = 0
         self.foretold = 0
 
     def check(self) -> None:
         """Raises Broken."""
         self.checked += 1
+        for node in self._cloud.machines.nodes():
+            self._answering[node] = 0 if node in self._cloud.machines.silent else self._answering[node] + 1
         with self._store.read() as unit:
             jobs = {job.id: job for job in unit.jobs.find()}
             leases = unit.leases.find({"released_us": None})
             self._check_devices(unit, leases)
             self._check_quota(unit, jobs, leases)
             self._check_leases(unit, jobs, leases)
+            self._check_evictions(jobs)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
             if self.checked % CONSERVED_EVERY == 0:
@@ -131,6 +136,31 @@ class Invariants:
         ended = {each.outcome for each in attempts} - {None, Outcome.SUCCEEDED}
         self.hold(not ended or job.state is JobState.STOPPING, f"{job.id} is {job.state}, and a rank is {ended}")
 
+    def _check_evictions(self, jobs: Mapping[JobId, Job]) -> None:
+        """Nobody stops but for one who was promised the room; and that one then starts, or something came between.
+
+        What may come: the job is stopped or held, a queue's bounds change, or a node of the promised ones fails or drains.
+        """
+        plane = self._cloud.plane
+        promised = {job.id for job in jobs.values() if job.claim is not None}
+        for job in jobs.values():
+            if job.stop_why in FOR_ANOTHER:
+                self.hold(job.stopped_for in jobs, f"{job.id} stops for {job.stopped_for}, which is nobody")
+                self.hold(job.stopped_for != job.id, f"{job.id} stops for itself")
+            self.hold(job.claim is None or job.state is JobState.PENDING, f"{job.id} is {job.state} and still claims room")
+        for job_id, claim in self._promised.items():
+            job = jobs[job_id]
+            kept = job_id in promised or job.state is not JobState.PENDING or job.attempt > claim[0] or job.held
+            nodes = {} if plane is None else plane.world.nodes
+            broken = any(name not in nodes or nodes[name].state is not NodeState.READY for name in claim[1].nodes)
+            self.hold(kept or broken or self._bounds() != claim[2], f"{job_id} was promised {claim[1].nodes}, and got nothing")
+        self._promised = {job.id: (job.attempt, job.claim, self._bounds()) for job in jobs.values() if job.claim is not None}
+
+    def _bounds(self) -> object:
+        """All queues as they are now."""
+        with self._store.read() as unit:
+            return tuple(unit.queues.find())
+
     def _check_events(self, unit: Unit, jobs: Mapping[JobId, Job]) -> None:
         """The log tells no impossible story, and what it says was granted stays granted."""
         for objection in self._chronicle.read(unit.events.find(after=self._chronicle.seq)):
@@ -190,7 +220,7 @@ class Invariants:
             return
         for replica in machines.living():
             kill_at_us = jobs[replica.job].kill_at_us
-            if replica.node not in machines.silent and replica.ended_us is None and kill_at_us is not None:
+            if self._answering[replica.node] > STEPS_TO_KILL and replica.ended_us is None and kill_at_us is not None:
                 late_us = plane.clock.now_us() - kill_at_us
                 self.hold(late_us < LATEST_KILL_US, f"{replica.lease} was to be killed {late_us} us ago and lives")
 
@@ -216,13 +246,15 @@ class Invariants:
         self.hold(not list(self._cloud.machines.living()), "something runs in the end")
         with self._store.read() as unit:
             self._check_conservation(unit)
+            stops = unit.events.find({"type": "job.stopping"}, limit=1_000_000)
+        evicted = {event.subject for event in stops if event.facts.get("why") in FOR_ANOTHER}
         replicas = defaultdict(list)
         for replica in self._cloud.machines.replicas.values():
             replicas[replica.job].append(replica)
         for job in jobs.values():
             requests = self._cloud.requests
             unlaunchable = bool(job.spec.secrets) and job.tenant in requests.forgetful
-            asked = requests.asked[job.id]
+            asked = requests.asked[job.id] | ({"evict"} if job.id in evicted else set())
             told = foretold(job, replicas[job.id], asked, calm=self._cloud.calm, unlaunchable=unlaunchable)
             self.foretold += told is not None
             found = list(objections(job, replicas[job.id], asked, told, unlaunchable=unlaunchable))
