@@ -68,6 +68,7 @@ def _in_a_folder(_context: click.Context, _parameter: click.Parameter, path: Pat
 )
 @click.option("--format", "as_format", type=click.Choice(FORMAT_NAMES), help="Of the trace; found by its columns if left out.")
 @click.option("--tenant", "tenants", multiple=True, help="Only jobs of this tenant; may be given several times.")
+@click.option("--preemptible", multiple=True, help="This tenant's jobs may borrow, and be stopped for others; several times.")
 @click.option("--first", type=click.IntRange(1), help="Only so many jobs, the first ones.")
 @json_option
 @click.pass_obj
@@ -81,6 +82,7 @@ def simulate(
     report: Path | None,
     as_format: str | None,
     tenants: tuple[str, ...],
+    preemptible: tuple[str, ...],
     first: int | None,
 ) -> None:
     if more and not compare:
@@ -91,7 +93,7 @@ def simulate(
         for remark in trace.notes:
             note(f"  {remark}")
     with _progress() as tell:
-        simulated = run_simulation(trace, [fleet, *compare, *more], tell)
+        simulated = run_simulation(trace, [fleet, *compare, *more], tell, preemptible)
     if report is not None:
         write_report(simulated, report)
     if session.json:
@@ -139,6 +141,7 @@ def _show(fleets: list[dict[str, Any]]) -> None:
     rows = [
         ("jobs that ran", *(f"{each['waits']['jobs']:,}" for each in fleets)),
         ("jobs that never could", *(f"{each['waits']['never']:,}" for each in fleets)),
+        ("stopped for another", *(f"{each['stops']:,} times" for each in fleets)),
         ("in use, mean", *(f"{each['busy_mean']:.1%} of {each['capacity']:,} {each['unit']}s" for each in fleets)),
         ("wait, mean", *(_span(each["waits"]["mean_s"]) for each in fleets)),
         ("wait, half at most", *(_span(each["waits"]["p50_s"]) for each in fleets)),

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -98,10 +98,11 @@ def _opened(path: Path) -> Iterator[TextIO]:
         yield lines
 
 
-def simulate(trace: Trace, fleets: Sequence[Path], tell: Tell) -> Simulated:
+def simulate(trace: Trace, fleets: Sequence[Path], tell: Tell, preemptible: Container[str] = ()) -> Simulated:
     """Play the trace on the fleet of each operator file, one after the other.
 
     All files are read before anything is played. `tell` hears the fleet's name and how far it is, of how much.
+    Jobs of `preemptible` tenants may borrow, and be stopped for others.
     Raises InvalidDocument.
     """
     estates = [_estate(path, name) for path, name in zip(fleets, _names(fleets), strict=True)]
@@ -115,7 +116,7 @@ def simulate(trace: Trace, fleets: Sequence[Path], tell: Tell) -> Simulated:
         def heard(done: int, of: int, name: str = name) -> None:
             tell(name, done, of)
 
-        played.append(play(arrivals_of(trace.jobs, estate), estate, policy, heard))
+        played.append(play(arrivals_of(trace.jobs, estate, preemptible), estate, policy, heard))
     return Simulated(trace, tuple(played), tuple(notes))
 
 
