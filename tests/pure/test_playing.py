@@ -3,6 +3,7 @@
 import re
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -20,6 +21,8 @@ from xingliu.kernel.documents import parse
 from xingliu.kernel.ids import JobId
 from xingliu.kernel.problems import InvalidDocument
 from xingliu.scheduling.model import Plan, Snapshot
+from xingliu.scheduling.orders import ORDERS
+from xingliu.scheduling.orders import Policy as SchedulingPolicy
 from xingliu.scheduling.policy import decide
 
 SECOND = 1_000_000
@@ -176,6 +179,14 @@ def test_showing_only_the_first_of_each_kind_changes_nothing(
     assert told(quick) == told(slow)
     assert [stay.runs for stay in quick.stays] == [stay.runs for stay in slow.stays]
     assert quick.decisions <= 3 * slow.decisions
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@given(jobs=TRACES)
+def test_nor_does_it_in_any_order_of_the_line(jobs: list[TraceJob], order: str) -> None:
+    ordered = partial(decide, policy=SchedulingPolicy(ORDERS[order]))
+    quick = played(*jobs, policy=Policy(ordered, same_request, ORDERS[order].key))
+    assert told(quick) == told(played(*jobs, policy=Policy(ordered)))
 
 
 @pytest.mark.parametrize("fleet", [GPUS, SHARED])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from xingliu.forecast.estate import Estate
 from xingliu.forecast.shaping import Arrival
@@ -19,9 +20,13 @@ Decide = Callable[[Snapshot], Plan]
 Tell = Callable[[int, int], None]
 
 
+def by_submission(job: PendingJob) -> tuple[int, JobId]:
+    return job.submitted_us, job.id
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What decides, and which waiting jobs it cannot tell apart but by their turn.
+    """What decides, and which waiting jobs it cannot tell apart but by their `turn`: lower goes first.
 
     `alike`: of jobs with the same key, a later one is never placed before an earlier one. It makes long queues cheap:
     of each kind only the first few are shown to `decide`, more as they are placed. None shows all of them always.
@@ -29,6 +34,7 @@ class Policy:
 
     decide: Decide
     alike: Callable[[PendingJob], Hashable] | None = None
+    turn: Callable[[PendingJob], Any] = by_submission
 
 
 def same_request(job: PendingJob) -> Hashable:
@@ -149,10 +155,7 @@ class _Play:
             self._runs.setdefault(gone.id, []).append(run)
         self._left_us[gone.id] -= run.end_us - run.start_us
         if self._left_us[gone.id]:
-            job = self._cloud.pending[gone.id]
-            key = self._key(job)
-            line = [*self._lines.get(key, ()), gone.id]
-            self._lines[key] = dict.fromkeys(sorted(line, key=lambda each: (self._by_id[each].job.submitted_us, each)))
+            self._join(self._cloud.pending[gone.id])
         else:
             self._ended += 1
 
@@ -164,12 +167,20 @@ class _Play:
         new_kind = False
         while self._arrived < len(self._coming) and self._coming[self._arrived].job.submitted_us <= now_us:
             job = self._coming[self._arrived].job
-            key = self._key(job)
-            new_kind |= key not in self._lines
-            self._lines.setdefault(key, {})[job.id] = None
+            new_kind |= self._key(job) not in self._lines
             self._cloud.submit(job)
+            self._join(job)
             self._arrived += 1
         return new_kind
+
+    def _join(self, job: PendingJob) -> None:
+        """Into the line of its kind, at its turn."""
+        key, turn, pending = self._key(job), self._policy.turn, self._cloud.pending
+        line = self._lines.setdefault(key, {})
+        last = next(reversed(line), None)
+        line[job.id] = None
+        if last is not None and turn(pending[last]) > turn(job):
+            self._lines[key] = dict.fromkeys(sorted(line, key=lambda each: turn(pending[each])))
 
     def _decide(self) -> None:
         """Where jobs may be stopped for others, what was just placed may be too: then once more, as the next cycle would."""
