@@ -37,6 +37,10 @@ def _bound(kind: str, quota: Resources) -> bool:
 def _may(snapshot: Snapshot, job: PendingJob, victim: RunningJob, gone: set[JobId]) -> bool:
     """The rules once more, in other words."""
     assert victim.again is not None
+    named = {of.name: of for of in snapshot.queues}
+    least_us = next((of.min_runtime_us for of in _path(named, victim.queue) if of.min_runtime_us), 0)
+    if snapshot.now_us - victim.started_us < least_us:
+        return False
     if victim.queue == job.queue:
         lower = victim.again.priority < job.priority
         return lower or (victim.again.priority == job.priority and victim.again.preemptible and not job.preemptible)
