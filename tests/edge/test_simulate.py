@@ -66,6 +66,13 @@ def test_scripts_get_all_numbers_as_json_from_a_packed_trace(folder: Path) -> No
     assert xl(*words).stdout == done.stdout
 
 
+def test_orders_of_the_line_are_compared(folder: Path) -> None:
+    words = ("--fleet", folder / "now.yaml", "--order", "first-come", "--order", "shortest-first", "--json")
+    fleets = json.loads(xl("simulate", "--jobs", folder / "jobs.csv", *words).stdout)["fleets"]
+    assert [fleet["name"] for fleet in fleets] == ["now, first-come", "now, shortest-first"]
+    assert fleets[0]["waits"]["mean_s"] > fleets[1]["waits"]["mean_s"]
+
+
 REFUSED = {
     "a bad cell": (TRACE + "red,x,1,2,many\n", FLEET, [], "jobs.csv:302: column 5, num_gpus: 'many' is not a number from 0 up"),
     "an unknown trace": ("a,b\n1,2\n", FLEET, [], "jobs.csv:1: no trace format that is known has these columns: a, b"),

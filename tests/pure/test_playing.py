@@ -1,8 +1,9 @@
 """A trace played on a fleet: stories in words, then that what makes it quick changes nothing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from xingliu.forecast.estate import Estate, lay_out_estate
 from xingliu.forecast.findings import find, percentile
-from xingliu.forecast.playing import Played, Policy, play, same_request
+from xingliu.forecast.playing import Played, Policy, Run, play, same_request
 from xingliu.forecast.report import report
 from xingliu.forecast.shaping import arrivals_of, models_missing
 from xingliu.forecast.trace import Trace, TraceJob
@@ -20,6 +21,8 @@ from xingliu.kernel.documents import parse
 from xingliu.kernel.ids import JobId
 from xingliu.kernel.problems import InvalidDocument
 from xingliu.scheduling.model import Plan, Snapshot
+from xingliu.scheduling.orders import ORDERS
+from xingliu.scheduling.orders import Policy as SchedulingPolicy
 from xingliu.scheduling.policy import decide
 
 SECOND = 1_000_000
@@ -34,6 +37,7 @@ queues:
   - {name: default}
   - {name: red, quota: {h100: 8}}
 """
+SHARED = GPUS.replace("- {name: default}", "- {name: blue, quota: {h100: 8}}") + "default_queue: blue\n"
 CORES = """
 kind: cloud
 flavors: [{name: cpu, price: 1/core-hour}]
@@ -50,10 +54,10 @@ def job(name: str, at: int = 0, lasts: int = 10, gpus: int = 1, tenant: str = "b
     return TraceJob(JobId(name), tenant, at * SECOND, lasts * SECOND, gpus, **more)  # type: ignore[arg-type]
 
 
-def played(*jobs: TraceJob, on: Estate | None = None, policy: Policy | None = None) -> Played:
+def played(*jobs: TraceJob, on: Estate | None = None, policy: Policy | None = None, preemptible: Container[str] = ()) -> Played:
     fleet = on or estate()
     in_order = sorted(jobs, key=lambda of: of.submitted_us)
-    return play(arrivals_of(in_order, fleet), fleet, policy or Policy(decide, same_request))
+    return play(arrivals_of(in_order, fleet, preemptible), fleet, policy or Policy(decide, same_request))
 
 
 def told(of: Played) -> list[str]:
@@ -61,10 +65,13 @@ def told(of: Played) -> list[str]:
     return [
         f"{stay.arrival.job.id} never: {stay.reason.split(';')[0]}"
         if stay.started_us is None or stay.ended_us is None
-        else f"{stay.arrival.job.id} from {stay.started_us // SECOND} to {stay.ended_us // SECOND} "
-        f"on {' '.join(node for node, _ in stay.seats)}"
+        else f"{stay.arrival.job.id} " + ", ".join(_run(run) for run in stay.runs)
         for stay in of.stays
     ]
+
+
+def _run(run: Run) -> str:
+    return f"from {run.start_us // SECOND} to {run.end_us // SECOND} on {' '.join(node for node, _ in run.seats)}"
 
 
 STORIES: dict[str, tuple[list[TraceJob], list[str]]] = {
@@ -140,6 +147,14 @@ def test_a_fleet_that_does_not_say_what_its_nodes_have_is_refused_with_the_line(
     assert caught.value.advice()
 
 
+def test_what_borrowed_gives_way_comes_back_and_loses_no_time() -> None:
+    jobs = [job("a", 0, 10, gpus=16), job("r", 4, 3, gpus=8, tenant="red"), job("s", 5, 1, gpus=8, tenant="red")]
+    of = played(*jobs, on=estate(SHARED), preemptible={"blue"})
+    assert told(of) == ["a from 0 to 4 on g1 g2, from 8 to 14 on g1 g2", "r from 4 to 7 on g1", "s from 7 to 8 on g1"]
+    assert [stay.wait_us for stay in of.stays] == [4 * SECOND, 0, 2 * SECOND]
+    assert find(of)[0].stops == 1
+
+
 # what makes it quick --------------------------------------------------------------------------------------------------
 
 JOBS = st.builds(
@@ -153,25 +168,40 @@ JOBS = st.builds(
 TRACES = st.lists(JOBS, min_size=1, max_size=24, unique_by=lambda of: of.id)
 
 
-@given(TRACES)
-def test_showing_only_the_first_of_each_kind_changes_nothing(jobs: list[TraceJob]) -> None:
-    quick, slow = played(*jobs), played(*jobs, policy=Policy(decide))
+@pytest.mark.parametrize(("fleet", "preemptible"), [(GPUS, ()), (SHARED, ("blue", "green"))])
+@given(jobs=TRACES)
+def test_showing_only_the_first_of_each_kind_changes_nothing(
+    jobs: list[TraceJob], fleet: str, preemptible: tuple[str, ...]
+) -> None:
+    on = estate(fleet)
+    quick = played(*jobs, on=on, preemptible=preemptible)
+    slow = played(*jobs, on=on, preemptible=preemptible, policy=Policy(decide))
     assert told(quick) == told(slow)
-    assert [stay.seats for stay in quick.stays] == [stay.seats for stay in slow.stays]
+    assert [stay.runs for stay in quick.stays] == [stay.runs for stay in slow.stays]
     assert quick.decisions <= 3 * slow.decisions
 
 
-@given(TRACES)
-def test_no_gpu_is_ever_held_twice_and_everyone_who_fits_runs_as_long_as_it_did(jobs: list[TraceJob]) -> None:
+@pytest.mark.parametrize("order", ORDERS)
+@given(jobs=TRACES)
+def test_nor_does_it_in_any_order_of_the_line(jobs: list[TraceJob], order: str) -> None:
+    ordered = partial(decide, policy=SchedulingPolicy(ORDERS[order]))
+    quick = played(*jobs, policy=Policy(ordered, same_request, ORDERS[order].key))
+    assert told(quick) == told(played(*jobs, policy=Policy(ordered)))
+
+
+@pytest.mark.parametrize("fleet", [GPUS, SHARED])
+@given(jobs=TRACES)
+def test_no_gpu_is_ever_held_twice_and_everyone_who_fits_runs_as_long_as_it_did(jobs: list[TraceJob], fleet: str) -> None:
     held: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for stay in played(*jobs).stays:
+    for stay in played(*jobs, on=estate(fleet), preemptible=("blue", "green")).stays:
         assert (stay.started_us is None) == (stay.arrival.gpus > (8 if stay.arrival.tenant == "red" else 16))
-        if stay.started_us is not None and stay.ended_us is not None:
-            assert stay.started_us >= stay.submitted_us
-            assert sum(len(gpus) for _, gpus in stay.seats) == stay.arrival.gpus
-            for node, gpus in stay.seats:
+        assert not stay.runs or sum(run.end_us - run.start_us for run in stay.runs) == stay.arrival.run_us
+        for run in stay.runs:
+            assert run.start_us >= stay.submitted_us
+            assert sum(len(gpus) for _, gpus in run.seats) == stay.arrival.gpus
+            for node, gpus in run.seats:
                 for gpu in gpus:
-                    held.setdefault((node, gpu), []).append((stay.started_us, stay.ended_us))
+                    held.setdefault((node, gpu), []).append((run.start_us, run.end_us))
     for spans in held.values():
         spans.sort()
         assert all(first[1] <= second[0] for first, second in pairwise(spans))
@@ -224,7 +254,7 @@ def test_a_percentile_is_a_value_that_was_there() -> None:
 def test_shares_of_use_and_time_in_line_add_up(jobs: list[TraceJob]) -> None:
     of = played(*jobs)
     (found,) = find(of)
-    ran = [stay for stay in of.stays if stay.seats]
+    ran = [stay for stay in of.stays if stay.runs]
     assert sum(each.share for each in found.tenants) == pytest.approx(1.0 if ran else 0.0)
     assert 0 <= found.busy_mean <= 1 and all(0 <= value <= 1 for value in found.busy.values)
     if not found.waits.never:

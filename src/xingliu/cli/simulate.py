@@ -10,7 +10,7 @@ import click
 
 from xingliu.cli.output import note, print_json, print_table
 from xingliu.cli.session import Session, json_option
-from xingliu.compose.simulate import FORMAT_NAMES, read_jobs, write_report
+from xingliu.compose.simulate import FORMAT_NAMES, ORDER_NAMES, read_jobs, write_report
 from xingliu.compose.simulate import simulate as run_simulation
 from xingliu.kernel.units import show_duration
 
@@ -44,6 +44,8 @@ pools:
 xl simulate --jobs jobs.csv --fleet cloud.yaml --report out.html
 xl simulate --jobs jobs.csv --fleet now.yaml \\
     --compare more-nodes.yaml new-quotas.yaml --report out.html
+xl simulate --jobs jobs.csv --fleet cloud.yaml \\
+    --order first-come --order shortest-first --report out.html
 xl simulate --jobs philly.csv.gz --fleet cloud.yaml --json
 """
 
@@ -68,6 +70,14 @@ def _in_a_folder(_context: click.Context, _parameter: click.Parameter, path: Pat
 )
 @click.option("--format", "as_format", type=click.Choice(FORMAT_NAMES), help="Of the trace; found by its columns if left out.")
 @click.option("--tenant", "tenants", multiple=True, help="Only jobs of this tenant; may be given several times.")
+@click.option("--preemptible", multiple=True, help="This tenant's jobs may borrow, and be stopped for others; several times.")
+@click.option(
+    "--order",
+    "orders",
+    multiple=True,
+    type=click.Choice(ORDER_NAMES),
+    help="Of the line; several are compared. Default: the first.",
+)
 @click.option("--first", type=click.IntRange(1), help="Only so many jobs, the first ones.")
 @json_option
 @click.pass_obj
@@ -81,6 +91,8 @@ def simulate(
     report: Path | None,
     as_format: str | None,
     tenants: tuple[str, ...],
+    preemptible: tuple[str, ...],
+    orders: tuple[str, ...],
     first: int | None,
 ) -> None:
     if more and not compare:
@@ -91,7 +103,7 @@ def simulate(
         for remark in trace.notes:
             note(f"  {remark}")
     with _progress() as tell:
-        simulated = run_simulation(trace, [fleet, *compare, *more], tell)
+        simulated = run_simulation(trace, [fleet, *compare, *more], tell, preemptible, orders)
     if report is not None:
         write_report(simulated, report)
     if session.json:
@@ -139,6 +151,7 @@ def _show(fleets: list[dict[str, Any]]) -> None:
     rows = [
         ("jobs that ran", *(f"{each['waits']['jobs']:,}" for each in fleets)),
         ("jobs that never could", *(f"{each['waits']['never']:,}" for each in fleets)),
+        ("stopped for another", *(f"{each['stops']:,} times" for each in fleets)),
         ("in use, mean", *(f"{each['busy_mean']:.1%} of {each['capacity']:,} {each['unit']}s" for each in fleets)),
         ("wait, mean", *(_span(each["waits"]["mean_s"]) for each in fleets)),
         ("wait, half at most", *(_span(each["waits"]["p50_s"]) for each in fleets)),

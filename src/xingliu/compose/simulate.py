@@ -2,9 +2,10 @@
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
@@ -18,10 +19,13 @@ from xingliu.forecast.trace_formats import NAMES as FORMAT_NAMES
 from xingliu.forecast.trace_formats import read_trace
 from xingliu.kernel.documents import parse
 from xingliu.kernel.errors import XingliuError
+from xingliu.scheduling.orders import ORDERS, Order
+from xingliu.scheduling.orders import Policy as SchedulingPolicy
 from xingliu.scheduling.policy import decide
 
-__all__ = ["FORMAT_NAMES", "Simulated", "read_jobs", "simulate", "write_report"]
+__all__ = ["FORMAT_NAMES", "ORDER_NAMES", "Simulated", "read_jobs", "simulate", "write_report"]
 
+ORDER_NAMES = tuple(ORDERS)
 _GZIP = b"\x1f\x8b"
 Tell = Callable[[str, int, int], None]
 
@@ -98,25 +102,29 @@ def _opened(path: Path) -> Iterator[TextIO]:
         yield lines
 
 
-def simulate(trace: Trace, fleets: Sequence[Path], tell: Tell) -> Simulated:
-    """Play the trace on the fleet of each operator file, one after the other.
+def simulate(
+    trace: Trace, fleets: Sequence[Path], tell: Tell, preemptible: Container[str] = (), orders: Sequence[str] = ()
+) -> Simulated:
+    """Play the trace on the fleet of each operator file, under each of the orders, one after the other.
 
     All files are read before anything is played. `tell` hears the fleet's name and how far it is, of how much.
+    Jobs of `preemptible` tenants may borrow, and be stopped for others.
     Raises InvalidDocument.
     """
     estates = [_estate(path, name) for path, name in zip(fleets, _names(fleets), strict=True)]
-    policy = Policy(decide, same_request)
     played, notes = [], []
     for estate in estates:
         if missing := models_missing(trace.jobs, estate):
             notes.append(f"{estate.name} has no GPU of model {', '.join(missing)}: jobs that insist on one take any.")
-        name = estate.name
-
-        def heard(done: int, of: int, name: str = name) -> None:
-            tell(name, done, of)
-
-        played.append(play(arrivals_of(trace.jobs, estate), estate, policy, heard))
+        arrivals = arrivals_of(trace.jobs, estate, preemptible)
+        for order in orders or ORDER_NAMES[:1]:
+            named = replace(estate, name=f"{estate.name}, {order}") if len(orders) > 1 else estate
+            played.append(play(arrivals, named, _policy(ORDERS[order]), partial(tell, named.name)))
     return Simulated(trace, tuple(played), tuple(notes))
+
+
+def _policy(order: Order) -> Policy:
+    return Policy(partial(decide, policy=SchedulingPolicy(order)), same_request, order.key)
 
 
 def _estate(path: Path, name: str) -> Estate:

@@ -80,6 +80,8 @@ def _decisions(plan: Plan) -> dict[str, dict[str, object]]:
         found[decision.job] = {"decision": told(decision)}
         if isinstance(decision, StayPending):
             found[decision.job] |= {"sentence": decision.wait.sentence, "numbers": dict(decision.wait.numbers)}
+    for evict in plan.evictions:
+        found[evict.job] = {"decision": f"is stopped for {evict.preemptor}", "sentence": f"To {evict.why} what it holds."}
     return found
 
 

@@ -55,6 +55,7 @@ class Findings:
     Attributes:
         unit: GPU or core; what `capacity`, utilisation and the use of tenants are counted in.
         window_us: from the first submission to the last submission or start on any fleet, at least an hour: means are over it.
+        stops: how often a job was stopped for another; it came back.
         busy: share of the capacity in use, 0 to 1; `waiting` jobs in line; `short` units asked for by them.
         fairness: Jain's index over the tenants' slowdowns: 1 where all are slowed alike, 1/n where one bears it all.
         worst_hour_us: where the hour begins in which most units were waited for; `anyone_waited` False: the busiest.
@@ -65,6 +66,7 @@ class Findings:
     capacity: int
     window_us: tuple[int, int]
     makespan_s: int
+    stops: int
     decisions: int
     waits: Waits
     slowdown: float
@@ -92,7 +94,8 @@ def find(*fleets: Played) -> list[Findings]:
 
 def _last_us(played: Played) -> int:
     stays = played.stays
-    return max(stays[-1].submitted_us, *(stay.started_us or 0 for stay in stays), stays[0].submitted_us + HOUR_US)
+    starts = (stay.runs[-1].start_us for stay in stays if stay.runs)
+    return max(stays[-1].submitted_us, *starts, stays[0].submitted_us + HOUR_US)
 
 
 def _find(played: Played, last_us: int) -> Findings:
@@ -101,8 +104,8 @@ def _find(played: Played, last_us: int) -> Findings:
     first_us = stays[0].submitted_us
     step_us = -(-(last_us - first_us) // BINS)
     unit_capacity = played.estate.capacity
-    used = [(stay.started_us or 0, stay.ended_us or 0, size(stay)) for stay in started]
-    lined = [(stay.submitted_us, last_us if stay.started_us is None else stay.started_us, stay) for stay in stays]
+    used = [(run.start_us, run.end_us, size(stay)) for stay in started for run in stay.runs]
+    lined = [(begin_us, end_us, stay) for stay in stays for begin_us, end_us in stay.in_line()]
     busy = _course(used, first_us, step_us, BINS, scale=max(1, unit_capacity))
     hours = _totals(((start, end, size(stay)) for start, end, stay in lined), first_us, HOUR_US, _hours(first_us, last_us))
     fallback = _totals(used, first_us, HOUR_US, _hours(first_us, last_us))
@@ -114,6 +117,7 @@ def _find(played: Played, last_us: int) -> Findings:
         capacity=unit_capacity if played.estate.counts_gpus else unit_capacity // 1000,
         window_us=(first_us, last_us),
         makespan_s=(max((stay.ended_us or 0 for stay in started), default=first_us) - first_us) // SECOND_US,
+        stops=sum(max(0, len(stay.runs) - 1) for stay in stays),
         decisions=played.decisions,
         waits=_waits(stays),
         slowdown=_mean([_slowdown(stay) for stay in started]),
@@ -223,7 +227,7 @@ def _tenants(stays: Sequence[Stay], size: Callable[[Stay], int], units: int) -> 
     groups: dict[str, list[Stay]] = defaultdict(list)
     for stay in stays:
         groups[stay.arrival.tenant].append(stay)
-    used = {tenant: sum(size(stay) * stay.arrival.run_us for stay in group if stay.seats) for tenant, group in groups.items()}
+    used = {tenant: sum(size(stay) * stay.arrival.run_us for stay in group if stay.runs) for tenant, group in groups.items()}
     whole = sum(used.values())
     found = (
         TenantFinding(

@@ -2,33 +2,44 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from xingliu.drawing.gantt import Band, Bar, draw_gantt
 from xingliu.drawing.page import figure, heading, paragraph, table
 from xingliu.drawing.svg import SERIES_MAX
 from xingliu.drawing.ticks import show_span
 from xingliu.forecast.findings import HOUR_US, SIZES, Findings, size_word
-from xingliu.forecast.playing import Played, Stay
+from xingliu.forecast.playing import Played, Run, Stay
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import NodeName
+from xingliu.kernel.intervals import Interval
 from xingliu.kernel.units import show_instant, show_milli
 
 LANES_MAX = 160
 NODES_MAX = 40
 WAITERS_MAX = 10
 NAMES_MAX = 7
+STACKED_MAX = 12
 
 Colour = Callable[[Stay], int]
+
+
+class Holding(NamedTuple):
+    """A run of a job on one node, with the GPUs it held there."""
+
+    stay: Stay
+    run: Run
+    gpus: tuple[int, ...]
 
 
 def draw_hour(played: Played, found: Findings, *, dated: bool) -> list[str]:
     """Parts of a page: a Gantt chart of the hour, and the largest of those who waited in it."""
     start_us, end_us = found.worst_hour_us, found.worst_hour_us + HOUR_US
-    running = [stay for stay in played.stays if _overlaps(stay.started_us, stay.ended_us, start_us, end_us)]
-    waiting = [stay for stay in played.stays if _overlaps(stay.submitted_us, stay.started_us, start_us, end_us)]
-    waiting = [stay for stay in waiting if stay.started_us != stay.submitted_us and (stay.seats or not stay.reason)]
-    names, colour_of = _colours(running, found)
-    bands = _bands(played, running, colour_of, start_us, end_us)
+    hour = Interval(start_us, end_us)
+    held = [(stay, run) for stay in played.stays for run in stay.runs if _meet(run.start_us, run.end_us, hour)]
+    waiting = [stay for stay in played.stays if any(_meet(begin_us, until_us, hour) for begin_us, until_us in stay.in_line())]
+    names, colour_of = _colours([stay for stay, _ in held], found)
+    bands = _bands(played, held, colour_of, hour)
     when = (
         show_instant(start_us).replace("T", " ").removesuffix("Z")
         if dated
@@ -47,8 +58,8 @@ def draw_hour(played: Played, found: Findings, *, dated: bool) -> list[str]:
     return [heading(found.name, 3), figure(drawn, caption), *_line(waiting, found, end_us)]
 
 
-def _overlaps(begin_us: int | None, end_us: int | None, start_us: int, until_us: int) -> bool:
-    return begin_us is not None and begin_us < until_us and (end_us is None or end_us > start_us)
+def _meet(begin_us: int, until_us: int, hour: Interval) -> bool:
+    return Interval(begin_us, until_us).within(hour).length_us > 0
 
 
 def _colours(running: Sequence[Stay], found: Findings) -> tuple[list[str], Colour]:
@@ -71,52 +82,47 @@ def _asked(stay: Stay, found: Findings) -> int:
     return stay.arrival.gpus if found.unit == "GPU" else stay.arrival.cpu_milli // 1000
 
 
-def _bands(played: Played, running: Sequence[Stay], colour_of: Colour, start_us: int, end_us: int) -> list[Band]:
-    on_node: dict[NodeName, list[tuple[Stay, tuple[int, ...]]]] = defaultdict(list)
-    for stay in running:
-        for node, gpus in stay.seats:
-            on_node[node].append((stay, gpus))
+def _bands(played: Played, held: Sequence[tuple[Stay, Run]], colour_of: Colour, hour: Interval) -> list[Band]:
+    on_node: dict[NodeName, list[Holding]] = defaultdict(list)
+    for stay, run in held:
+        for node, gpus in run.seats:
+            on_node[node].append(Holding(stay, run, gpus))
 
     def changes(name: NodeName) -> int:
-        ends = [at_us for stay, _ in on_node[name] for at_us in (stay.started_us, stay.ended_us)]
-        return sum(at_us is not None and start_us < at_us < end_us for at_us in ends)
+        ends = [at_us for of in on_node[name] for at_us in (of.run.start_us, of.run.end_us)]
+        return sum(hour.start_us < at_us < hour.end_us for at_us in ends)
 
     lanes = {node.name: len(node.free_gpus) for node in played.estate.nodes}
     chosen: list[NodeName] = []
     left = LANES_MAX
     for name in sorted(lanes, key=lambda name: (-changes(name), -len(on_node[name]), name)):
-        needed = lanes[name] or _lanes_needed(on_node[name])
+        needed = lanes[name] or min(STACKED_MAX, 1 + max(_stacked(on_node[name]), default=0))
         if len(chosen) < NODES_MAX and left >= needed:
             chosen.append(name)
             left -= needed
     return [_band(name, lanes[name], on_node[name], colour_of) for name in sorted(chosen)]
 
 
-def _lanes_needed(held: Sequence[tuple[Stay, tuple[int, ...]]]) -> int:
-    return max(1, min(12, 1 + max(_stacked(held), default=0)))
-
-
-def _stacked(held: Sequence[tuple[Stay, tuple[int, ...]]]) -> list[int]:
-    """Without GPUs: for each, the first lane that is free when it starts."""
+def _stacked(held: Sequence[Holding]) -> list[int]:
+    """Without GPUs: for each, in order of their starts, the first lane that is free then."""
     until: list[int] = []
     found = []
-    for stay, _ in sorted(held, key=lambda pair: pair[0].started_us or 0):
-        began = stay.started_us or 0
-        lane = next((number for number, end_us in enumerate(until) if end_us <= began), len(until))
-        until[lane : lane + 1] = [stay.ended_us or 0]
+    for run in sorted((of.run for of in held), key=lambda run: run.start_us):
+        lane = next((number for number, end_us in enumerate(until) if end_us <= run.start_us), len(until))
+        until[lane : lane + 1] = [run.end_us]
         found.append(lane)
     return found
 
 
-def _band(name: NodeName, gpus: int, held: Sequence[tuple[Stay, tuple[int, ...]]], colour_of: Colour) -> Band:
+def _band(name: NodeName, gpus: int, held: Sequence[Holding], colour_of: Colour) -> Band:
     bars: list[Bar] = []
     if gpus:
-        for stay, indices in held:
-            bars += [_bar(stay, first, last, colour_of) for first, last in _runs(indices)]
+        for of in held:
+            bars += [_bar(of, first, last, colour_of) for first, last in _runs(of.gpus)]
         return Band(name, gpus, bars)
-    in_order = sorted(held, key=lambda pair: pair[0].started_us or 0)
-    for (stay, _), lane in zip(in_order, _stacked(held), strict=True):
-        bars.append(_bar(stay, lane, lane, colour_of))
+    in_order = sorted(held, key=lambda of: of.run.start_us)
+    for of, lane in zip(in_order, _stacked(held), strict=True):
+        bars.append(_bar(of, lane, lane, colour_of))
     return Band(name, max((bar.last + 1 for bar in bars), default=1), bars)
 
 
@@ -131,14 +137,17 @@ def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _bar(stay: Stay, first: int, last: int, colour_of: Colour) -> Bar:
-    start_us, end_us = stay.started_us or 0, stay.ended_us or 0
-    job = stay.arrival.job
+def _bar(of: Holding, first: int, last: int, colour_of: Colour) -> Bar:
+    job, run = of.stay.arrival.job, of.run
     says = (
-        f"{job.name} of {stay.arrival.tenant}: {_request(stay)}, "
-        f"waited {show_span((start_us - stay.submitted_us) // SECOND_US)}, runs {show_span(stay.arrival.run_us // SECOND_US)}"
+        f"{job.name} of {of.stay.arrival.tenant}: {_request(of.stay)}, waited {_span(of.stay.wait_us or 0)}, "
+        f"runs {_span(of.stay.arrival.run_us)}"
     )
-    return Bar(first, last, start_us // SECOND_US, end_us // SECOND_US, colour_of(stay), job.name[:24], says)
+    return Bar(first, last, run.start_us // SECOND_US, run.end_us // SECOND_US, colour_of(of.stay), job.name[:24], says)
+
+
+def _span(length_us: int) -> str:
+    return show_span(length_us // SECOND_US)
 
 
 def _request(stay: Stay) -> str:
@@ -155,8 +164,9 @@ def _line(waiting: Sequence[Stay], found: Findings, end_us: int) -> list[str]:
     rows = []
     for stay in sorted(waiting, key=lambda stay: (-stay.arrival.gpus, -stay.arrival.cpu_milli, stay.submitted_us))[:WAITERS_MAX]:
         job = stay.arrival.job
-        wait = "never started" if stay.wait_us is None else show_span(stay.wait_us // SECOND_US)
-        so_far = show_span((min(end_us, stay.started_us or end_us) - stay.submitted_us) // SECOND_US)
-        rows.append([job.name[:40], stay.arrival.tenant, _request(stay), so_far, wait])
+        so_far_us = sum(
+            Interval(begin_us, until_us).within(Interval(0, end_us)).length_us for begin_us, until_us in stay.in_line()
+        )
+        rows.append([job.name[:40], stay.arrival.tenant, _request(stay), _span(so_far_us), _span(stay.wait_us or 0)])
     said = f"In line during this hour: {len(waiting):,} jobs for {asked:,} {found.unit}s together. The largest of them:"
     return [paragraph(said), table(["job", "tenant", "asked for", "waited by the end of the hour", "waited in all"], rows)]

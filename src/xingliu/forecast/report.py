@@ -84,6 +84,7 @@ def _numbers(found: Sequence[Findings]) -> str:
     rows: list[tuple[str, list[str]]] = [
         ("jobs that ran", [f"{each.waits.jobs:,}" for each in found]),
         ("jobs that never could", [f"{each.waits.never:,}" for each in found]),
+        ("times that one was stopped for another", [f"{each.stops:,}" for each in found]),
         (f"{found[0].unit}s", [f"{each.capacity:,}" for each in found]),
         ("in use, mean", [f"{each.busy_mean:.1%}" for each in found]),
         ("wait, mean", [show_span(each.waits.mean_s) for each in found]),
@@ -184,5 +185,6 @@ def _basis(trace: Trace, notes: Sequence[str]) -> list[str]:
         *(f"{note}." for note in trace.notes),
         *notes,
         "Decisions are those of the scheduler that production runs, called in virtual time at every submission and end that "
-        "could change something. Starting and stopping take no time, nothing fails, and each job runs as long as it did.",
+        "could change something. Starting and stopping take no time, nothing fails, and each job runs as long as it did; one "
+        "that is stopped for another goes on from where it was.",
     ]

@@ -1,7 +1,7 @@
 """Jobs of a trace as jobs of a fleet: how many nodes, how much of each, in which queue."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from xingliu.forecast.estate import Estate
@@ -31,12 +31,12 @@ class Arrival:
         return self.job.replicas * self.job.request.cpu_milli
 
 
-def arrivals_of(jobs: Iterable[TraceJob], estate: Estate) -> tuple[Arrival, ...]:
+def arrivals_of(jobs: Iterable[TraceJob], estate: Estate, preemptible: Container[str] = ()) -> tuple[Arrival, ...]:
     """What each job asks of this fleet.
 
     A tenant's jobs go to the queue of its name, in lower case and with dashes, or to the default. Where a trace tells
     only the GPUs of a job, it takes as few nodes as can hold them, the same number on each. A job's time limit is what
-    the trace says, else what it ran for: as if everybody knew.
+    the trace says, else what it ran for: as if everybody knew. Jobs of tenants that are `preemptible` may borrow.
     """
     queues = {queue.name for queue in estate.queues}
     found = []
@@ -54,6 +54,7 @@ def arrivals_of(jobs: Iterable[TraceJob], estate: Estate) -> tuple[Arrival, ...]
             replicas=nodes,
             request=ResourceRequest(job.cpu_milli, job.memory_bytes, gpu),
             time_left_us=job.run_us if job.limit_us is None else max(job.limit_us, job.run_us),
+            preemptible=job.tenant in preemptible,
         )
         found.append(Arrival(pending, job.tenant, job.run_us))
     return tuple(found)

@@ -88,7 +88,8 @@ def differences(then: Plan, now: Plan) -> list[str]:
 
 
 def _by_job(plan: Plan) -> dict[str, str]:
-    return {str(decision.job): told(decision) for decision in plan.decisions}
+    said = {str(decision.job): told(decision) for decision in plan.decisions}
+    return said | {str(evict.job): f"is stopped for {evict.preemptor}: {evict.why}" for evict in plan.evictions}
 
 
 def told(decision: Any) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from xingliu.kernel.ids import JobId, QueueName
-from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot
+from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
 
 
 class VirtualCloud:
@@ -56,11 +56,15 @@ class VirtualCloud:
         self.pending[job.id] = job
 
     def follow(self, plan: Plan) -> None:
-        """Start what is placed, keep what is claimed, and let what has to stop for others have its grace."""
+        """Start what is placed, each until its time limit, and `give_way`."""
+        for place in plan.placements:
+            self.start(place, comes_back=True)
+        self.give_way(plan)
+
+    def give_way(self, plan: Plan) -> None:
+        """Keep what is claimed, and let what has to stop for others have its grace."""
         for decision in plan.decisions:
-            if isinstance(decision, Place):
-                self.start(decision, comes_back=True)
-            elif self.pending[decision.job].claim != decision.claim:
+            if isinstance(decision, StayPending) and self.pending[decision.job].claim != decision.claim:
                 self.pending[decision.job] = replace(self.pending[decision.job], claim=decision.claim)
         stopped = {evict.job: evict for evict in plan.evictions}
         for number, job in list(self._running.items()) if stopped else ():

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName, JobId
+from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
-from xingliu.scheduling.eviction import Evictions, Rule
+from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.orders import Policy
 from xingliu.scheduling.quota import Quotas, charge
 from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
 from xingliu.workloads.model import Claim, GpuRequest
@@ -24,12 +25,14 @@ class Waiting:
     Attributes:
         admitted: the flavors of which its queues would have let it take some at its turn.
         claim: the room that is kept for it from now on, and `leaving`, who lets go of it.
+        behind: the job of its queue that it may not pass.
     """
 
     job: PendingJob
     admitted: tuple[FlavorName, ...]
     claim: Claim | None = None
     leaving: tuple[JobId, ...] = ()
+    behind: JobId | None = None
 
 
 class Cycle:
@@ -37,23 +40,25 @@ class Cycle:
 
     Attributes:
         line: the pending jobs in the order in which they are decided.
+        heads: of queues in which nothing passes, the job that all others wait behind.
         placed: those that got seats so far, and on which flavor.
         evicted: those that have to stop for others.
         leaving: who is stopping already, by the job it is stopping for.
     """
 
-    def __init__(self, snapshot: Snapshot, rule: Rule) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+        self.snapshot, self.policy = snapshot, policy
+        self.heads: dict[QueueName, JobId] = {}
         self.room = Room(snapshot.nodes)
-        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, _capacity(snapshot.nodes))
-        self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, job.submitted_us, job.id))
+        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: _capacity(snapshot.nodes))
+        self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, policy.order.key(job)))
         self.placed: list[tuple[PendingJob, FlavorName]] = []
         self.evicted: list[Evict] = []
         self.leaving = _leaving_for(snapshot.running)
         for gone in snapshot.running:
             if gone.leaves_us is not None:
                 self.quotas.leave(gone)
-        self.evictions = Evictions(snapshot, self.room, self.quotas, rule)
+        self.evictions = Evictions(snapshot, self.room, self.quotas, policy.rule)
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
         self._costs: dict[tuple[FlavorName, Amount, int], Resources] = {}
         self._asked: dict[int, set[Amount]] = {}
@@ -77,6 +82,14 @@ class Cycle:
         if key not in self._costs:
             self._costs[key] = charge(flavor, asked) * replicas
         return self._costs[key]
+
+    def could_start(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> bool:
+        """Whether it fits a cloud that is empty and whole, and queues that hold nothing."""
+        asked = amount_asked(job.request)
+        return any(
+            self.whole[flavor].count(asked, job.replicas) == job.replicas and self.quotas.block(job, cost, empty=True) is None
+            for flavor, cost in costs
+        )
 
     def enter(self, priority: int) -> None:
         """The line reaches jobs of `priority`: mark how many nodes each of their requests fits now."""

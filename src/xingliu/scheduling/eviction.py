@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,7 +15,7 @@ from xingliu.workloads.model import StopWhy
 
 EXACT_MAX = 8
 TRIES_MAX = 16
-PREEMPTORS_MAX = 100
+PREEMPTORS_MAX = 10
 
 Rule = Callable[[Quotas, PendingJob, RunningJob], StopWhy | None]
 Cost = tuple[int, int]
@@ -85,28 +85,23 @@ Held = dict[NodeName, list[tuple[Candidate, Amount]]]
 
 
 class Evictions:
-    """All that may be stopped in one cycle. Nothing that is stopping already, nor anything twice."""
+    """All that may be stopped in one cycle, for at most PREEMPTORS_MAX jobs. Nothing that stops already, nor anything twice."""
 
     def __init__(self, snapshot: Snapshot, room: Room, quotas: Quotas, rule: Rule) -> None:
         self._now_us, self._room, self._quotas, self._rule = snapshot.now_us, room, quotas, rule
         self._running = snapshot.running
         self._by_queue: dict[QueueName, list[RunningJob]] | None = None
+        self._in_own: dict[tuple[QueueName, int, bool], list[Candidate]] = {}
+        self._personal = quotas.personal
         self._hopeless: set[object] = set()
         self._gone: set[JobId] = set()
         self._found = 0
 
     def find(self, job: PendingJob, flavors: Iterable[tuple[FlavorName, Resources]]) -> Making | None:
         """The cheapest victims with which it fits, on one of the flavors, each with what it would be charged there."""
-        key = (
-            job.queue,
-            job.user,
-            job.project,
-            job.priority,
-            job.preemptible,
-            amount_asked(job.request),
-            job.replicas,
-            job.request.gpu,
-        )
+        whose = (job.user, job.project) if self._personal else ()
+        request = (amount_asked(job.request), job.replicas, job.request.gpu)
+        key = (job.queue, job.priority, job.preemptible, *request, *whose)
         if key in self._hopeless or self._found >= PREEMPTORS_MAX:
             return None
         makings = [made for flavor, charge in flavors if (made := self._make(job, flavor, charge)) is not None]
@@ -118,13 +113,24 @@ class Evictions:
         self._found += 1
         return best
 
-    def _candidates(self, job: PendingJob, charge: Resources) -> Iterator[Candidate]:
-        for queue, others in self._victims().items():
-            if queue != job.queue and not self._quotas.refills(job, charge, queue):
-                continue
-            for other in others:
-                if other.id not in self._gone and (why := self._rule(self._quotas, job, other)) is not None:
-                    yield Candidate(other, why, cost_of(other, self._now_us))
+    def _candidates(self, job: PendingJob, charge: Resources) -> list[Candidate]:
+        """Cheapest first: those of its own queue, and those of queues that hold what it would refill."""
+        found = list(self._own(job))
+        for queue in self._victims():
+            if queue != job.queue and self._quotas.lends(queue) and self._quotas.refills(job, charge, queue):
+                found += self._of(queue, job)
+        return sorted((one for one in found if one.job.id not in self._gone), key=lambda one: one.order)
+
+    def _own(self, job: PendingJob) -> list[Candidate]:
+        """The same for all jobs of a queue that are alike in what the rule looks at."""
+        key = (job.queue, job.priority, job.preemptible)
+        if key not in self._in_own:
+            self._in_own[key] = self._of(job.queue, job)
+        return self._in_own[key]
+
+    def _of(self, queue: QueueName, job: PendingJob) -> list[Candidate]:
+        ruled = ((other, self._rule(self._quotas, job, other)) for other in self._victims().get(queue, ()))
+        return [Candidate(other, why, cost_of(other, self._now_us)) for other, why in ruled if why is not None]
 
     def _victims(self) -> dict[QueueName, list[RunningJob]]:
         """What runs long enough to be stopped, by queue."""
@@ -137,7 +143,7 @@ class Evictions:
         return self._by_queue
 
     def _make(self, job: PendingJob, flavor: FlavorName, charge: Resources) -> Making | None:
-        candidates = sorted(self._candidates(job, charge), key=lambda candidate: candidate.order)
+        candidates = self._candidates(job, charge)
         for _ in range(TRIES_MAX):
             search = _Search(self._room, self._quotas, job, flavor, charge, candidates)
             made = search.run() if candidates else None
@@ -199,7 +205,10 @@ class _Search:
         return Making(self._flavor, tuple(sorted(nodes[: self._job.replicas])), tuple(victims))
 
     def _choose_nodes(self) -> bool:
-        """Choose the victims on as many nodes as are needed, if there are as many: those that fit as they are, then those that cost least, one after the other."""
+        """Choose the victims on as many nodes as are needed: those that fit as they are, then those that cost least.
+
+        False where there are not as many.
+        """
         nodes = [spot.node for spot in self._room.shelves[self._flavor].tightest(self._asked, self._job.replicas)]
         numbers = (self._room.ready_number(name) for name in self._on)
         offers = [offer for number in numbers if number is not None and (offer := self._offer(number)) is not None]

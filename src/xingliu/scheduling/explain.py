@@ -70,6 +70,7 @@ class _Walk:
         self._queue_lines: dict[QueueName, Line] = {}
         self._large: dict[tuple[GpuRequest | None, Amount, int], tuple[FlavorName, ...]] = {}
         self._shortages: dict[tuple[GpuRequest | None, Amount, int, tuple[FlavorName, ...]], Shortage] = {}
+        self._kept_nodes: dict[tuple[FlavorName, Amount], int] = {}
         self._placed_above: dict[tuple[int, tuple[FlavorName, ...]], Line] = {}
 
     def explain(self, waiting: Waiting) -> Explanation:
@@ -79,6 +80,13 @@ class _Walk:
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
         large = self._large_enough(job)
+        if large and waiting.behind is not None:
+            sentence = f"It asks for {_request(job)}; its queue {job.queue} goes strictly by turn, and a job before it waits."
+            return (
+                PendingReason.RESERVED_FOR_OTHERS,
+                sentence,
+                {"asked": _asked(job), "ahead": [waiting.behind], "ahead_count": 1},
+            )
         if not large:
             return self._too_large(job)
         quotas = self._cycle.quotas
@@ -168,7 +176,9 @@ class _Walk:
     def _kept(self, job: PendingJob, flavor: FlavorName) -> bool:
         """Whether it would fit but for what is kept for others."""
         asked, room = amount_asked(job.request), self._cycle.room
-        return room.keeps and room.shelves[flavor].count(asked, job.replicas) + room.kept(flavor, asked) >= job.replicas
+        if room.keeps and (flavor, asked) not in self._kept_nodes:
+            self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
+        return room.keeps and self._kept_nodes[flavor, asked] >= job.replicas
 
     def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> bool:
         """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""

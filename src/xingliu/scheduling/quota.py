@@ -1,7 +1,7 @@
 """What queues may hold, each on its whole path to the root, and what they hold as a cycle goes on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,11 +55,12 @@ class Quotas:
         queues: Iterable[QueueView],
         models: Mapping[FlavorName, str | None],
         running: Iterable[RunningJob] = (),
-        capacity: Resources = NOTHING,
+        capacity: Callable[[], Resources] = Resources,
     ) -> None:
         self._queues = {queue.name: queue for queue in queues}
         self._unbound = frozenset(cpu_of(flavor) for flavor, model in models.items() if model)
         self._capacity = capacity
+        self._whole_cloud: Resources | None = None
         self._paths: dict[QueueName, tuple[QueueView, ...]] = {}
         self._in_use: dict[QueueName, Resources] = {}
         self._keepers: dict[QueueName | None, list[QueueView]] = defaultdict(list)
@@ -161,7 +162,9 @@ class Quotas:
         """What the queues of one parent can hold together: what it may hold, else all there is."""
         view = self._queues.get(parent) if parent is not None else None
         if view is None or view.quota is None or view.borrow_limit is None:
-            return self._capacity[kind]
+            if self._whole_cloud is None:
+                self._whole_cloud = self._capacity()
+            return self._whole_cloud[kind]
         return view.quota[kind] + view.borrow_limit[kind]
 
     def _kept(self, view: QueueView, kind: str, *, empty: bool) -> int:
@@ -183,10 +186,9 @@ class Quotas:
         for view in self.path(job.queue):
             if view.name in shared:
                 break
-            held = self.in_use(view.name) - self._going.get(view.name, NOTHING)
             if view.quota is None and view.name == job.queue:
                 return False
-            if any(self._over(view.quota, kind, held[kind] + amount) for kind, amount in cost.items()):
+            if any(self._over(view.quota, kind, self._staying(view.name, kind) + amount) for kind, amount in cost.items()):
                 return False
         return True
 
@@ -197,8 +199,20 @@ class Quotas:
         """
         mine = {view.name for view in self.path(queue)}
         side = [view for view in self.path(other) if view.name not in mine][-1]
-        held = self.in_use(side.name) - self._going.get(side.name, NOTHING)
-        return any(self._over(side.quota, kind, held[kind]) for kind in charge)
+        return any(self._over(side.quota, kind, self._staying(side.name, kind)) for kind in charge)
+
+    def lends(self, queue: QueueName) -> bool:
+        """Whether it, or a queue above it, holds more than its quota of anything."""
+        return any(
+            self._over(view.quota, kind, self._staying(view.name, kind))
+            for view in self.path(queue)
+            if view.quota is not None
+            for kind in self.in_use(view.name)
+        )
+
+    def _staying(self, queue: QueueName, kind: str) -> int:
+        """What it holds of a kind but for what is stopping."""
+        return self.in_use(queue)[kind] - (self._going[queue][kind] if queue in self._going else 0)
 
     def not_above(self, queue: QueueName, victims: Sequence[tuple[QueueName, Resources]]) -> int | None:
         """The first of the victims, gone one after the other, in whose turn its queue is no longer above its quota."""
@@ -212,6 +226,11 @@ class Quotas:
             return None
         finally:
             self._going = going
+
+    @property
+    def personal(self) -> bool:
+        """Whether it matters whose a job is."""
+        return any(view.user_limit is not None or view.project_limit is not None for view in self._queues.values())
 
     def min_runtime_us(self, queue: QueueName) -> int:
         """How long a job of it runs before it may be stopped for others: its own word, or that of the nearest above."""
