@@ -86,14 +86,7 @@ class Scheduling:
         if not plan.placements and not plan.evictions:
             return
         nodes = {node.name: node.generation for node in snapshot.nodes}
-        for place in plan.placements:
-            job = unit.jobs.get(place.job)
-            if job is None or job.generation != place.generation or job.state is not JobState.PENDING:
-                raise StalePlan(plan.cycle)
-        for evict in plan.evictions:
-            job = unit.jobs.get(evict.job)
-            if job is None or job.generation != evict.generation or job.state not in (JobState.STARTING, JobState.RUNNING):
-                raise StalePlan(plan.cycle)
+        self._check_jobs(unit, plan)
         for name in {seat.node for place in plan.placements for seat in place.seats}:
             node = unit.nodes.get(name)
             if node is None or node.generation != nodes[name]:
@@ -101,6 +94,14 @@ class Scheduling:
         for queue in snapshot.queues:
             found = self._world.queues.get(queue.name)
             if found is None or found.generation != queue.generation:
+                raise StalePlan(plan.cycle)
+
+    def _check_jobs(self, unit: Unit, plan: Plan) -> None:
+        """What is placed still waits, what is evicted still runs, and nobody changed either. Raises StalePlan."""
+        for decision in (*plan.placements, *plan.evictions):
+            job = unit.jobs.get(decision.job)
+            wanted = (JobState.PENDING,) if isinstance(decision, Place) else (JobState.STARTING, JobState.RUNNING)
+            if job is None or job.generation != decision.generation or job.state not in wanted:
                 raise StalePlan(plan.cycle)
 
     def _record_placements(self, unit: Unit, placements: Sequence[Place], addresses: dict[JobId, tuple[str, int]]) -> None:

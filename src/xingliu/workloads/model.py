@@ -258,8 +258,9 @@ class Replica:
 class Attempt:
     """One try at running one replica. Attempts of a gang with the same number end together.
 
-    `outcome` is None while it is open; `saved` is the last checkpoint seen of it. Exactly one of `exit_code` and `signal` is set when the process ended by itself
-    or was stopped; neither when nobody saw it end (NODE_FAILURE) or it never began (LAUNCH_FAILED).
+    `outcome` is None while it is open; `saved` is the last checkpoint seen of it. Exactly one of `exit_code` and `signal`
+    is set when the process ended by itself or was stopped; neither when nobody saw it end (NODE_FAILURE) or it never
+    began (LAUNCH_FAILED).
     """
 
     id: AttemptId
