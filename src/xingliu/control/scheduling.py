@@ -98,7 +98,8 @@ class Scheduling:
 
     def _check_jobs(self, unit: Unit, plan: Plan) -> None:
         """What is placed still waits, what is evicted still runs, and nobody changed either. Raises StalePlan."""
-        for decision in (*plan.placements, *plan.evictions):
+        relied_on: tuple[Place | Evict, ...] = (*plan.placements, *plan.evictions)
+        for decision in relied_on:
             job = unit.jobs.get(decision.job)
             wanted = (JobState.PENDING,) if isinstance(decision, Place) else (JobState.STARTING, JobState.RUNNING)
             if job is None or job.generation != decision.generation or job.state not in wanted:
