@@ -22,7 +22,7 @@ from types import FrameType
 Sums = dict[str, int]
 RANK, WORLD = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 PLACE = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
-STEPS = int(os.environ.get("STEPS", "1000"))
+STEPS = int(os.environ.get("STEPS", "2500"))
 SAVE_EVERY, PRINT_EVERY = 50, 25
 MEET_WITHIN_S, STEP_WITHIN_S = 30, 60
 LOST_OTHERS, LINGER_S = 75, 3
