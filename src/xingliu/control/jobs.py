@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xingliu.control.discretion import discreet, jobs_ahead, unnamed
 from xingliu.control.ports import Store
@@ -62,10 +63,7 @@ class Jobs:
         if job.state is not JobState.PENDING:
             return Why(job, None, None, ())
 
-        def sees(other: JobId) -> bool:
-            found = self._world.jobs.get(other)
-            return found is not None and (visible is None or found.project in visible)
-
+        sees = partial(self._world.shows, visible)
         wait = self._scheduling.waits.get(job.id, job.wait)
         ahead = tuple(self._world.jobs[other] for other in jobs_ahead(wait) if sees(other))
         snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=self._clock.now_us())

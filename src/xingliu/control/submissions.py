@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xingliu.control.discretion import discreet, unnamed
 from xingliu.control.errors import TooMany
@@ -18,7 +19,7 @@ from xingliu.forecast.replay import what_if
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
-from xingliu.kernel.ids import BlobId, Ids, JobId, ProjectId, QueueName, SecretId, replica_id, role_id
+from xingliu.kernel.ids import BlobId, Ids, ProjectId, QueueName, SecretId, replica_id, role_id
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
@@ -67,10 +68,7 @@ class Submissions:
         return JobPlan(spec, self._discreet(answer, visible), priced)
 
     def _discreet(self, answer: WhatIf, visible: frozenset[ProjectId] | None) -> WhatIf:
-        def sees(other: JobId) -> bool:
-            found = self._world.jobs.get(other)
-            return found is not None and (visible is None or found.project in visible)
-
+        sees = partial(self._world.shows, visible)
         wait = unnamed(answer.wait) if answer.wait is not None else None
         return replace(answer, wait=wait, expectation=discreet(answer.expectation, sees))
 

@@ -6,7 +6,7 @@ from threading import RLock
 
 from xingliu.control.ports import Delta, Settings, Store
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
-from xingliu.kernel.ids import AttemptId, FlavorName, JobId, LeaseId, NodeName, QueueName
+from xingliu.kernel.ids import AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName
 from xingliu.kernel.resources import CPU, Resources, cpu_of
 from xingliu.scheduling.model import NodeView, PendingJob, QueueView, RunningJob, Seat, Snapshot
 from xingliu.training.gang import Gang
@@ -130,6 +130,11 @@ class World:
             del self.jobs[job_id]
 
     # Views ------------------------------------------------------------------------------------------------------------
+
+    def shows(self, visible: frozenset[ProjectId] | None, job_id: JobId) -> bool:
+        """Whether a live job is of one of these projects; None is all of them."""
+        job = self.jobs.get(job_id)
+        return job is not None and (visible is None or job.project in visible)
 
     def gangs(self) -> list[Gang]:
         """Every job that holds leases, with its current attempt."""
