@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "xingliu"
 FILES = sorted(path for path in SRC.rglob("*.py"))
-PURE = {"kernel", "workloads", "fleet", "tenancy", "metering", "scheduling", "training", "forecast"}
+PURE = {"kernel", "workloads", "fleet", "tenancy", "metering", "drawing", "scheduling", "training", "forecast"}
 EXACT = PURE | {"control"}
 JUNK = {"utils", "util", "common", "helpers", "helper", "base", "misc", "manager", "managers", "stuff"}
 UNITS = ("_us", "_minor", "_milli", "_bytes", "nano_per_hour")

@@ -1,9 +1,7 @@
 """One file, standard library only, that owns one replica and outlives the control plane.
 
 It takes one order, JSON on its standard input (`python -I -S shim.py < order`) or from a warm process that forks for
-each (`adapters/local/spawner.py`). An order says everything as data (`adapters/local/orders.py` writes it): folders to
-make, cgroups with their limits, the command of the sandbox, and what its shell reads from fd 3. The shim knows nothing
-of projects, GPUs or bubblewrap's options.
+each (`adapters/local/spawner.py`). An order says everything as data (`adapters/local/orders.py` writes it).
 
 In the replica's folder it keeps
     lock          held (flock) as long as the shim lives; its time of modification is the last instant that proves it alive
@@ -11,14 +9,13 @@ In the replica's folder it keeps
     log.OFFSET    output, in segments named by the offset of their first byte; the oldest is deleted beyond a stated number
     stop          written over by the launcher: the signal to send and when to kill; SIGUSR1 makes the shim look at once
 A shim that finds the lock taken or a record present leaves: a replica is started at most once.
-
-Exit codes: a sandbox reports a process killed by signal N as 128+N, as shells do; so 129..192 are recorded as signals.
 """
 # Paths are plain strings here, for importing pathlib costs more than all the rest.
 
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import resource
@@ -38,6 +35,8 @@ SEARCH_BYTES = 8
 FIRST_SPARE_FD = 64
 RECORD_BYTES = 4096
 STOP_BYTES = 100
+LOOK_US = 2_000_000
+LOOKED_AT_MAX = 1000
 
 
 def put_whole(name: str, text: str, *, durable: bool = False) -> None:
@@ -63,19 +62,11 @@ def put_whole(name: str, text: str, *, durable: bool = False) -> None:
 class Order(NamedTuple):
     """What the launcher asks for.
 
-    Attributes:
-        folder, scratch: of the replica; `scratch` is deleted when it has ended.
-        folders: (path, uid) to make, private to that uid; None is this process's own.
-        uid: who owns the pipe of its output; None is this process's own.
-        cgroups: (path, limit by file name).
-        argv, environment, cwd: of the sandbox's command.
-        prelude: shell text for its fd 3, secrets included; it writes one byte to fd 4 when the script begins.
-        blob: a file to open for it as fd 5.
-        marker: `NAME=value` in `environment`, by which its processes are found where there are no cgroups.
-        pid_namespace: the command's child is the first process of a PID namespace of its own.
-        memory_bytes: its limit, for messages.
-        segment_bytes, segments_max: the bound of its log.
-        notify: datagram socket that is told the lease at each change of the record.
+    `scratch` is deleted in the end. `folders`: (path, uid) to make, private to that uid; None is this process's own.
+    `uid`: who owns the pipe of its output. `cgroups`: (path, limit by file name). `prelude`: shell text for fd 3, secrets
+    included; it writes a byte to fd 4 when the script begins. `blob`: opened as fd 5. `checkpoint`: its path as the job says
+    it, and where it is. `marker`: NAME=value by which processes are found without cgroups. `pid_namespace`: the command's
+    child is the first process of its own. `notify`: datagram socket told of each change. `memory_bytes`: for messages.
     """
 
     lease: str
@@ -90,6 +81,7 @@ class Order(NamedTuple):
     prelude: str
     secrets: list[str]
     blob: str | None
+    checkpoint: list[str] | None
     marker: str
     pid_namespace: bool
     memory_bytes: int
@@ -169,8 +161,7 @@ class Log:
         self._starts.append(self._offset)
 
     def last_line(self) -> str:
-        lines = self.tail.decode(errors="replace").strip().splitlines()
-        return lines[-1].strip()[:300] if lines else ""
+        return self.tail.decode(errors="replace").strip().rpartition("\n")[2].strip()[:300]
 
 
 def _hidden(data: bytes, secrets: list[bytes]) -> list[tuple[int, int]]:
@@ -183,10 +174,9 @@ def _hidden(data: bytes, secrets: list[bytes]) -> list[tuple[int, int]]:
             at = data.find(secret, at + 1)
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
+        while merged and start < merged[-1][1]:
+            start, end = merged[-1][0], max(end, merged.pop()[1])
+        merged.append((start, end))
     return merged
 
 
@@ -237,10 +227,8 @@ class Cgroups:
         return None
 
     def memory_peak_bytes(self) -> int | None:
-        for path in self.paths:
-            if text := _read_file(f"{path}/memory.max_usage_in_bytes") or _read_file(f"{path}/memory.peak"):
-                return int(text)
-        return None
+        found = (_read_file(f"{path}/{name}") for path in self.paths for name in ("memory.max_usage_in_bytes", "memory.peak"))
+        return next((int(text) for text in found if text), None)
 
     def memory_kills(self) -> int:
         """How many processes were killed for going over the memory limit."""
@@ -248,11 +236,8 @@ class Cgroups:
         return max((self._count(f"{path}/{name}", "oom_kill") or 0 for path in self.paths for name in names), default=0)
 
     def _count(self, path: str, key: str) -> int | None:
-        for line in _read_file(path).splitlines():
-            name, _, value = line.partition(" ")
-            if name == key:
-                return int(value)
-        return None
+        pairs = (line.partition(" ") for line in _read_file(path).splitlines())
+        return next((int(value) for name, _, value in pairs if name == key), None)
 
 
 def _read_file(path: str) -> str:
@@ -264,6 +249,11 @@ def _read_file(path: str) -> str:
 def _write_file(path: str, text: str) -> None:
     with open(path, "w") as file:
         file.write(text)
+
+
+def send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 class Process(NamedTuple):
@@ -289,23 +279,24 @@ def marked(marker: str) -> set[int]:
     return {pid for pid in pids if marker in _read_file(f"/proc/{pid}/environ").split("\0")}
 
 
-def send(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
+def state_of(path: str) -> str:
+    """Newest change, number and size of what is at a path, of at most LOOKED_AT_MAX files; empty where there is nothing."""
+    files, seen = (f"{folder}/{name}" for folder, _, names in os.walk(path) for name in names), []
+    for found in (path, *itertools.islice(files, LOOKED_AT_MAX)):
+        with contextlib.suppress(OSError):
+            seen.append(os.lstat(found))
+    return f"{max(one.st_mtime_ns for one in seen)}:{len(seen)}:{sum(one.st_size for one in seen)}" if seen else ""
 
 
 class Stopping:
-    """A stop under way: every process is asked once, those that do not handle the signal only after their children.
+    """A stop under way: every process is asked once when it is seen, those without a handler only after their children.
 
-    So a shell that would die of the signal does not take down, with the sandbox, the program that it waits for and
-    that is busy writing its checkpoint. What starts after the stop is asked when it is seen.
+    So a shell that would die of the signal does not take down the program it waits for, busy writing its checkpoint.
     """
 
     def __init__(self, number: int, kill_at_us: int, living: dict[int, Process]) -> None:
-        self.number = number
-        self.kill_at_us = kill_at_us
-        self._first = set(living)
-        self._asked: set[int] = set()
+        self.number, self.kill_at_us = number, kill_at_us
+        self._first, self._asked = set(living), set[int]()
 
     def ask(self, living: dict[int, Process]) -> None:
         parents = {process.parent for pid, process in living.items() if pid in self._first}
@@ -320,15 +311,13 @@ class Shim:
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        self.record: dict[str, object] = {
-            "lease": order.lease,
-            "shim": os.getpid(),
-            "cgroups": [path for path, _ in order.cgroups],
-        }
+        cgroups = [path for path, _ in order.cgroups]
+        self.record: dict[str, object] = {"lease": order.lease, "shim": os.getpid(), "cgroups": cgroups}
         self.unsaved = False
         self.log = Log(order.secrets, order.segment_bytes, order.segments_max)
         self.cgroups = Cgroups(order.cgroups)
-        self.last_us = self.main = 0
+        self.last_us = self.main = self.looked_us = 0
+        self.state = state_of(order.checkpoint[1]) if order.checkpoint else ""
         self.lock = self.main_fd = self.inside_fd = self.output = self.ready = self.prelude_fd = -1
         self.inside: int | None = None
         self.stopping: Stopping | None = None
@@ -499,8 +488,18 @@ class Shim:
             self.poll.unregister(self.output)
         return bool(data)
 
+    def look(self) -> None:
+        """Note when the checkpoint changed; how it was found when the replica began is no news."""
+        looked_at, now_us = self.order.checkpoint, self.now_us()
+        if looked_at and now_us - self.looked_us >= LOOK_US:
+            self.looked_us, state = now_us, state_of(looked_at[1])
+            if state != self.state:
+                self.state = state
+                self.save(saved={"path": looked_at[0], "state": state, "seen_us": now_us})
+
     def tick(self) -> None:
         self.renew()
+        self.look()
         if self.unsaved:
             self.save()
         if (stop := self.read_stop()) and (self.stopping is None or stop != (self.stopping.number, self.stopping.kill_at_us)):
@@ -532,7 +531,8 @@ class Shim:
     def finish(self) -> None:
         """Record how it ended once nothing of it is left; before that, if something refuses to die."""
         _, status, used = os.wait4(self.main, 0)
-        ended_us, self.main_fd = self.now_us(), -1
+        ended_us, self.main_fd, self.looked_us = self.now_us(), -1, 0
+        self.look()
         empty = self.is_empty(patience_us=300_000)
         while self.drain():
             self.renew()
@@ -546,6 +546,7 @@ class Shim:
         self.save(**ended, empty_us=self.now_us())
 
     def how_it_ended(self, code: int, used: resource.struct_rusage) -> dict[str, object]:
+        """A sandbox reports a process killed by signal N as 128+N, as shells do; so 129..192 are recorded as signals."""
         if not self.record.get("started_us") and not self.begin():
             said = "It was stopped before it started." if self.stopping else f"It could not be set up: {self.log.last_line()}"
             return {"phase": "launch-failed", "message": said}

@@ -358,3 +358,23 @@ def test_shims_and_spawner_are_in_no_session_of_whoever_started_them(cloud: Loca
     cloud.until_running(LEASE)
     for pid in (cloud.shim_pid(LEASE), cloud.spawner_pid()):
         assert os.getsid(pid) == pid
+
+
+def test_a_checkpoint_is_reported_when_it_changes_and_not_as_it_was_found(cloud: LocalCloud) -> None:
+    cloud.start(launch(LEASE, "mkdir -p $XL_JOB_DIR/ckpt && echo 1 > $XL_JOB_DIR/ckpt/step; sleep 1000", checkpoint_path="ckpt"))
+    record = cloud.until_record(LEASE, lambda found: found.saved is not None, "the checkpoint being seen")
+    assert record.saved is not None and record.started_us is not None
+    assert record.saved.path == "ckpt" and record.saved.state and record.saved.seen_us >= record.started_us
+    cloud.stop(LEASE, soon(cloud, "SIGKILL"))
+    cloud.until_over(LEASE)
+    cloud.start(launch("j1.main.0.2", "true", checkpoint_path="ckpt"))
+    assert cloud.until_over("j1.main.0.2").saved is None
+
+
+def test_what_is_saved_in_the_grace_is_in_the_last_record(cloud: LocalCloud) -> None:
+    script = "trap 'echo late > $XL_JOB_DIR/late; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    cloud.start(launch(LEASE, script, checkpoint_path="late"))
+    cloud.until_log("ready", LEASE)
+    cloud.stop(LEASE, soon(cloud, "SIGTERM"))
+    record = cloud.until_over(LEASE)
+    assert record.exit_code == 7 and record.saved is not None and record.saved.path == "late"

@@ -3,13 +3,13 @@
 Cores are whole, memory in GB; a node with GPUs belongs to flavor `h100` unless told otherwise, any other to `cpu`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName
+from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import CPU, MEMORY, Resources, gpu_of
 from xingliu.scheduling.model import (
     NodeView,
@@ -28,6 +28,7 @@ from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
 
 GB = 10**9
 MINUTE = 60_000_000
+Bound = Mapping[str, int] | None
 NOW_US = 1_700_000_000_000_000
 
 
@@ -38,10 +39,34 @@ def node(name: str, cores: int = 4, gb: int = 16, gpus: int = 0, state: str = "r
     return NodeView(NodeName(name), PoolName(of), of, model, NodeState(state), capacity, capacity, tuple(range(gpus)))
 
 
-def queue(name: str, *, held: bool = False, **quota: int) -> QueueView:
-    """`queue("acme", cpu_cpu=8, gpu_h100=4)`; without amounts there is no bound."""
-    amounts = {kind.replace("_", ".", 1): amount * 1000 for kind, amount in quota.items()}
-    return QueueView(QueueName(name), Resources(amounts) if quota else None, Resources(), held)
+def queue(
+    name: str,
+    *,
+    held: bool = False,
+    under: str | None = None,
+    borrow: Bound = None,
+    lend: Bound = None,
+    user: Bound = None,
+    project: Bound = None,
+    **quota: int,
+) -> QueueView:
+    """`queue("acme", cpu_cpu=8, gpu_h100=4, lend={"gpu_h100": 2})`; without amounts there is no bound."""
+    return QueueView(
+        QueueName(name),
+        bound(quota or None),
+        Resources(),
+        held,
+        parent=None if under is None else QueueName(under),
+        borrow_limit=bound(borrow),
+        lend_limit=bound(lend),
+        user_limit=bound(user),
+        project_limit=bound(project),
+    )
+
+
+def bound(amounts: Bound) -> Resources | None:
+    """By kind, `gpu_h100` for `gpu.h100`, in whole cores and GPUs."""
+    return None if amounts is None else Resources({kind.replace("_", ".", 1): most * 1000 for kind, most in amounts.items()})
 
 
 def request(cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None) -> ResourceRequest:
@@ -60,12 +85,15 @@ def job(
     at: int = 0,
     held: bool = False,
     minutes: int | None = None,
+    preemptible: bool = False,
+    user: str = "ada",
+    project: str = "t/p",
 ) -> PendingJob:
     """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit."""
     return PendingJob(
         id=JobId(name),
         name=name,
-        project=ProjectId("t/p"),
+        project=ProjectId(project),
         queue=QueueName(queue),
         priority=Priority(priority).rank,
         submitted_us=at * MINUTE,
@@ -73,19 +101,55 @@ def job(
         request=request(cores, gb, gpus, model),
         held=held,
         time_left_us=None if minutes is None else minutes * MINUTE,
+        user=UserId(user),
+        preemptible=preemptible,
     )
 
 
 def running(
-    name: str, on: Iterable[NodeView], cores: int = 1, gb: int = 1, gpus: int = 0, queue: str = "q", left: int | None = None
+    name: str,
+    on: Iterable[NodeView],
+    cores: int = 1,
+    gb: int = 1,
+    gpus: int = 0,
+    queue: str = "q",
+    left: int | None = None,
+    user: str = "ada",
+    project: str = "t/p",
+    priority: str = "normal",
+    preemptible: bool = False,
+    ran: int = 60,
+    saved: int | None = None,
+    leaves_for: str | None = None,
+    first: int = 0,
 ) -> RunningJob:
-    """A job that holds the lowest GPU indices of each node in `on`, and ends in `left` minutes."""
+    """A job that holds GPUs from index `first` on of each node in `on`, and ends in `left` minutes.
+
+    It began `ran` minutes ago, and its last checkpoint was seen `saved` minutes ago.
+    """
+    on = tuple(on)
     seats = []
     for rank, of in enumerate(on):
         resources = Resources({CPU: cores * 1000, MEMORY: gb * GB, gpu_of(of.flavor): gpus * 1000})
         cost = charge(of.flavor, Amount(gpus, cores * 1000, gb * GB))
-        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(gpus))))
-    return RunningJob(JobId(name), name, QueueName(queue), tuple(seats), None if left is None else NOW_US + left * MINUTE)
+        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(first, first + gpus))))
+    ends_us = None if left is None else NOW_US + left * MINUTE
+    kinds = {"gpus": gpus, "user": user, "project": project, "priority": priority, "preemptible": preemptible}
+    return RunningJob(
+        JobId(name),
+        name,
+        QueueName(queue),
+        tuple(seats),
+        ends_us,
+        ProjectId(project),
+        UserId(user),
+        again=job(name, len(on), cores, gb, queue=queue, minutes=left, **kinds),  # type: ignore[arg-type]
+        started_us=NOW_US - ran * MINUTE,
+        saved_us=None if saved is None else NOW_US - saved * MINUTE,
+        leaves_us=None if leaves_for is None else NOW_US + MINUTE,
+        leaves_for=None if leaves_for is None else JobId(leaves_for),
+        grace_us=MINUTE // 6,
+    )
 
 
 def cloud(
@@ -111,8 +175,9 @@ def cloud(
 
 
 def told(plan: Plan) -> list[str]:
-    """Each decision as a line, by job: `j on n1 n2`, `j on g1:0,1`, `j waits: Held`."""
-    return sorted(_told(decision) for decision in plan.decisions)
+    """Each decision as a line, by job: `j on n1 n2`, `j on g1:0,1`, `j waits: Held`, `v stops for j (preempt)`."""
+    stops = (f"{evict.job} stops for {evict.preemptor} ({evict.why.value})" for evict in plan.evictions)
+    return sorted([*(_told(decision) for decision in plan.decisions), *stops])
 
 
 def _told(decision: Place | StayPending) -> str:
@@ -124,6 +189,8 @@ def _told(decision: Place | StayPending) -> str:
 
 # Any cloud ------------------------------------------------------------------------------------------------------------
 
+GPUS = st.fixed_dictionaries({"gpu_h100": st.integers(0, 8)})
+PRIORITIES = st.sampled_from([of.value for of in Priority])
 STATES = st.sampled_from(["ready"] * 5 + ["joining", "draining", "drained", "unhealthy", "down", "retired"])
 QUOTAS = st.none() | st.fixed_dictionaries(
     {"cpu_cpu": st.integers(0, 20), "gpu_h100": st.integers(0, 12), "gpu_a100": st.integers(0, 12)}
@@ -140,8 +207,12 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         gpus = 0 if flavor == "cpu" else draw(st.integers(1, 8))
         of = node(f"n{number}", draw(st.integers(1, 12)), draw(st.integers(1, 16)), gpus, draw(STATES), flavor)
         nodes.append(replace(of, free_gpus=tuple(draw(st.permutations(of.free_gpus)))))
-    names = ["acme", "beta"]
-    queues = [queue(name, held=draw(st.integers(0, 19)) == 0, **(draw(QUOTAS) or {})) for name in names]
+    names, under = ["acme", "beta"], draw(st.none() | st.just("top"))
+    queues = [
+        queue(name, held=draw(st.integers(0, 19)) == 0, under=under, borrow=draw(QUOTAS), **(draw(QUOTAS) or {}))
+        for name in names
+    ]
+    queues += [] if under is None else [queue("top", borrow=draw(QUOTAS), **(draw(QUOTAS) or {}))]
     runs = []
     for of in nodes:
         if of.state is not NodeState.RETIRED and draw(st.integers(0, 2)) == 0:
@@ -149,7 +220,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             gpus = draw(st.integers(0, len(of.free_gpus)))
             gb = draw(st.integers(0, of.capacity[MEMORY] // GB))
             left = draw(st.none() | st.integers(-2, 30))
-            runs.append(running(f"r-{of.name}", [of], cores, gb, gpus, draw(st.sampled_from(names)), left))
+            kind = {"priority": draw(PRIORITIES), "preemptible": draw(st.booleans()), "ran": draw(st.integers(0, 60))}
+            runs.append(running(f"r-{of.name}", [of], cores, gb, gpus, draw(st.sampled_from(names)), left, **kind))  # type: ignore[arg-type]
     return cloud(
         *nodes, pending=draw(st.lists(jobs(names), max_size=12, unique_by=lambda of: of.id)), running=runs, queues=queues
     )
@@ -166,8 +238,48 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         gpus=gpus,
         model=draw(st.sampled_from([None, "H100", "a100"])) if gpus else None,
         queue=draw(st.sampled_from([*queues, "free", "free"])),
-        priority=draw(st.sampled_from([of.value for of in Priority])),
+        priority=draw(PRIORITIES),
         at=draw(st.integers(0, 3)),
         held=draw(st.integers(0, 19)) == 0,
         minutes=draw(st.none() | st.integers(1, 20)),
+        preemptible=draw(st.booleans()),
     )
+
+
+@st.composite
+def crowded(draw: st.DrawFn) -> Snapshot:
+    """Clouds of GPU nodes that are nearly full of jobs which others may have stopped, in queues that lend to each other."""
+    nodes = [node(f"g{number}", cores=32, gb=64, gpus=4) for number in range(draw(st.integers(1, 3)))]
+    under = draw(st.none() | st.just("top"))
+    names = ["lab", "web", "spare"]
+    queues = [
+        replace(
+            queue(name, under=under, borrow=draw(st.none() | GPUS), lend=draw(st.none() | GPUS), **draw(GPUS)),
+            min_runtime_us=draw(st.sampled_from([0, 0, 10])) * MINUTE,
+        )
+        for name in names[:2]
+    ]
+    queues += [queue("spare", under=under)] + ([queue("top", **draw(GPUS))] if under and draw(st.booleans()) else [])
+    runs: list[RunningJob] = []
+    for of in nodes:
+        first = 0
+        while first < 4 and draw(st.integers(0, 9)):
+            gpus = min(draw(st.sampled_from([1, 2, 4])), 4 - first)
+            kind = {"priority": draw(PRIORITIES), "preemptible": draw(st.booleans()), "ran": draw(st.integers(0, 60))}
+            saved = draw(st.none() | st.integers(0, 30))
+            where = draw(st.sampled_from(names))
+            runs.append(running(f"r{len(runs)}", [of], 1, 1, gpus, where, first=first, saved=saved, **kind))  # type: ignore[arg-type]
+            first += gpus
+    pending = [
+        job(
+            f"j{number}",
+            nodes=draw(st.sampled_from([1, 1, 2])),
+            gpus=draw(st.sampled_from([1, 2, 4])),
+            queue=draw(st.sampled_from(names)),
+            priority=draw(PRIORITIES),
+            preemptible=draw(st.booleans()),
+            user=draw(st.sampled_from(["ada", "bob"])),
+        )
+        for number in range(draw(st.integers(1, 5)))
+    ]
+    return cloud(*nodes, pending=pending, running=runs, queues=queues)

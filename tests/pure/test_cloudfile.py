@@ -1,6 +1,7 @@
 """Operator files: what they mean, what is refused with which words, and back again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,30 @@ def test_one_line_is_a_cloud() -> None:
     assert read_cloud(parse("kind: cloud\n", "cloud.yaml")) == CloudFile()
 
 
+def test_queues_are_a_tree_and_jobs_go_to_its_leaves() -> None:
+    tree = """
+flavors: [{name: h100, gpu: H100, price: 2.40/gpu-hour}]
+queues:
+  - name: nlp
+    quota: {h100: 512}
+    weight: 2
+    children:
+      - {name: research, quota: {h100: 384}, borrow_limit: {h100: 256}, min_runtime: 30m, user_limit: {h100: 64}}
+      - {name: serving, quota: {h100: 128}, lend_limit: {h100: 0}}
+  - {name: spare, quota: {h100: 0}}
+default_queue: spare
+"""
+    file = read_cloud(parse("kind: cloud\n" + tree, "cloud.yaml"))
+    nlp, research, serving, spare = file.queues
+    assert [queue.parent for queue in file.queues] == [None, "nlp", "nlp", None]
+    assert (nlp.weight, research.min_runtime_us) == (2, 30 * 60 * 1_000_000)
+    assert research.borrow_limit == Resources({"gpu.h100": 256_000}) and research.user_limit == Resources({"gpu.h100": 64_000})
+    assert serving.lend_limit == Resources() and spare.quota == Resources()
+    assert read_cloud(Document.of(cloud_document(file))) == file
+    with pytest.raises(InvalidDocument, match="no queue 'nlp' in this file that jobs can wait in"):
+        read_cloud(parse("kind: cloud\n" + tree.replace("default_queue: spare", "default_queue: nlp"), "cloud.yaml"))
+
+
 def test_a_quota_that_leaves_a_flavor_out_gives_none_of_it() -> None:
     file = read_cloud(parse(CLOUD.replace("h100: 12, cpu: 0.5", "h100: 12"), "cloud.yaml"))
     assert file.queues[0].quota is not None
@@ -114,10 +139,18 @@ REFUSED = {
     ("h100: 12, cpu: 0.5", "h10: 12"): "line 16: there is no flavor 'h10' in this file",
     ("h100: 12", "h100: 1.5"): "line 16: a quota of 1.5 GPUs is none that can be used up",
     ("h100: 12", "h100: -1"): "line 16: queues[0].quota.h100: -1 is not a number of cores or GPUs from 0 to 1000000000",
-    ("name: open}", "name: open, weight: 2}"): "line 17: 'weight' in queues[1] is not yet available",
-    ("name: open}", "name: open, children: []}"): "line 17: 'children' in queues[1] is not yet available",
+    ("name: open}", "name: open, weight: 0}"): "line 17: queues[1].weight: 0 is not a whole number from 1 to 1000000",
+    (
+        "name: open}",
+        "name: open, lend_limit: {cpu: 1}}",
+    ): "line 17: queue open has no quota, so there is nothing to borrow or lend",
+    ("name: open}", "name: open, children: [{name: open}]}"): "line 17: there are two queues named 'open'",
+    ("h100: 12", "h100: 12}, children: [{name: a, quota: {h100: 13}}], user_limit: {h100: 12"): (
+        "line 16: the queues below research have quotas of 13 h100 together, and it has 12"
+    ),
+    ("h100: 12", "h100: 12}, borrow_limit: {h100: 1.5"): ("line 16: a borrow limit of 1.5 GPUs is none that can be used up"),
     ("name: open}", "name: research}\n  - {name: open}"): "line 17: there are two queues named 'research'",
-    ("default_queue: open", "default_queue: opened"): "line 18: there is no queue 'opened' in this file",
+    ("default_queue: open", "default_queue: opened"): "line 18: there is no queue 'opened' in this file that jobs can wait in",
     ("default_queue: open", ""): "line 15: none of the queues is the default",
     ("default_queue: open", "default_queue: open\nfair_share: {}"): "line 19: 'fair_share' is not yet available",
     ("default_queue: open", "default_queue: open\nbudgets: []"): "line 19: 'budgets' is not yet available",
@@ -206,10 +239,14 @@ def made_clouds(draw: st.DrawFn) -> CloudFile:
     pool = PoolSpec(PoolName("a"), flavors[-1].name, nodes, share, draw(labels), share is not None and draw(st.booleans()))
     units = {spec.flavor.quota_kind: 1000 if spec.flavor.gpu else 1 for spec in flavors}
     quotas = st.fixed_dictionaries({kind: st.integers(0, 10**9).map(unit.__mul__) for kind, unit in units.items()})
+    some = st.none() | quotas.map(Resources)
     queues = tuple(
-        Queue(QueueName(name), draw(st.none() | quotas.map(Resources)))
-        for name in draw(st.sampled_from([(), ("default",), ("b", "a")]))
+        Queue(QueueName(name), draw(some), user_limit=draw(some), weight=draw(st.integers(1, 9)), parent=parent)
+        for name, parent in draw(
+            st.sampled_from([(), (("default", None),), (("b", None), ("a", None)), (("b", None), ("c", None), ("a", "c"))])
+        )
     )
+    queues = tuple(replace(queue, quota=None) if queue.name == "c" else queue for queue in queues)
     settings = CloudSettings(draw(st.sampled_from(["USD", "CNY"])), queues[0].name if queues else QueueName("default"))
     pools = (pool,) if draw(st.booleans()) else ()
     return CloudFile(settings, tuple(flavors), pools, queues, draw(st.sampled_from([{}, {"3.11": "/usr/bin/python3.11"}])))

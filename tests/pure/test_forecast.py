@@ -165,9 +165,10 @@ def test_it_starts_when_the_cloud_run_on_by_hand_starts_it(snapshot: Snapshot) -
     expected = {of.id: expected_start(snapshot, of.id, decide) for of in snapshot.pending}
     cloud_now, started = VirtualCloud(snapshot), {}
     while True:
-        for place in decide(cloud_now.snapshot()).placements:
-            started[place.job] = (cloud_now.now_us, place.seats)
-            cloud_now.start(place)
+        plan = decide(cloud_now.snapshot())
+        for place in plan.placements:
+            started.setdefault(place.job, (cloud_now.now_us, place.seats))
+        cloud_now.follow(plan)
         if not cloud_now.step():
             break
     for of, expectation in expected.items():

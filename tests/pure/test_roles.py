@@ -33,6 +33,7 @@ node.write          yes   yes      -       -     -      -
 cloud.apply         yes   yes      -       -     -      -
 usage.read          yes   yes      yes     yes   yes    yes
 conservation.read   yes   yes      yes     -     -      -
+snapshot.read       yes   yes      -       -     -      -
 """
 ACME, BETA = TenantId("acme"), TenantId("beta")
 NLP, SPEECH, THEIRS = ProjectId("acme/nlp"), ProjectId("acme/speech"), ProjectId("beta/nlp")

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 from tests.pure.clouds import cloud, job, node, queue, running, told
+from tests.pure.test_eviction import CASES as EVICTING
+from tests.pure.test_eviction import KEPT
 
 from xingliu.scheduling.model import Snapshot, StayPending
 from xingliu.scheduling.policy import decide
@@ -96,7 +98,7 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
             N1,
             N2,
             pending=[job("big", nodes=2, cores=4, priority="high"), job("small", priority="low")],
-            running=[running("r", [N1], cores=2)],
+            running=[running("r", [N1], cores=2, priority="high")],
         ),
         ["big waits: WaitingForCapacity", "small on n1"],
     ),
@@ -258,5 +260,6 @@ def test_the_numbers_name_who_goes_before_it() -> None:
 
 
 def test_every_reason_has_a_case_that_causes_it() -> None:
-    caused = {line.rpartition(": ")[2] for _, lines in CASES.values() for line in lines if " waits: " in line}
+    told_of = [*CASES.values(), *EVICTING.values(), *KEPT.values()]
+    caused = {line.rpartition(": ")[2] for _, lines in told_of for line in lines if " waits: " in line}
     assert caused == {reason.value for reason in PendingReason}

@@ -1,6 +1,6 @@
 """What holds for the plan of any cloud."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.pure.clouds import snapshots
 
 from xingliu.fleet.model import NodeState
+from xingliu.kernel.ids import FlavorName, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
-from xingliu.scheduling.model import NodeView, PendingJob, Plan, Seat, Snapshot, StayPending
+from xingliu.scheduling.model import NodeView, PendingJob, Plan, QueueView, Seat, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.scheduling.quota import charge
 from xingliu.scheduling.room import amount_asked, suits
@@ -29,11 +30,23 @@ def _left(snapshot: Snapshot, plan: Plan) -> dict[str, NodeView]:
     return nodes
 
 
+def _unclaimed(snapshot: Snapshot, plan: Plan, of: PendingJob) -> dict[str, NodeView]:
+    """What is left but for what is kept for others."""
+    nodes, asked = _left(snapshot, plan), {each.id: amount_asked(each.request) for each in snapshot.pending}
+    for stay in plan.decisions:
+        if isinstance(stay, StayPending) and stay.claim is not None and stay.job != of.id:
+            for name in stay.claim.nodes:
+                node, (gpus, cores, memory) = nodes[name], asked[stay.job]
+                part = Resources({CPU: min(cores, node.free[CPU]), MEMORY: min(memory, node.free[MEMORY])})
+                nodes[name] = replace(node, free=node.free - part, free_gpus=node.free_gpus[gpus:])
+    return nodes
+
+
 def _in_use(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
     queue_of = {of.id: of.queue for of in snapshot.pending}
     in_use = {str(of.name): of.in_use for of in snapshot.queues}
     for place in plan.placements:
-        for seat in place.seats:
+        for seat in place.seats if place.job in queue_of else ():
             in_use[queue_of[place.job]] += seat.charge
     return in_use
 
@@ -50,13 +63,47 @@ def _flavors(want: PendingJob, nodes: Iterable[NodeView]) -> set[str]:
     return {flavor for flavor, count in counts.items() if count >= want.replicas}
 
 
-def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: Resources) -> bool:
-    quota = next((of.quota for of in snapshot.queues if of.name == want.queue), Resources())
-    if quota is None:
-        return True
+def _fixed(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
+    """What is held by what must not be stopped, by queue."""
+    fixed: dict[str, Resources] = defaultdict(Resources)
+    for job in snapshot.running:
+        if job.again is None or not job.again.preemptible:
+            fixed[job.queue] += sum((seat.charge for seat in job.seats), Resources())
+    stays = {of.id: of.queue for of in snapshot.pending if not of.preemptible}
+    for place in plan.placements:
+        if place.job in stays:
+            fixed[stays[place.job]] += sum((seat.charge for seat in place.seats), Resources())
+    return fixed
+
+
+def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: dict[str, Resources], fixed: dict[str, Resources]) -> bool:
+    """Whether every queue on its path may hold it too; `in_use` and `fixed` by queue, without those below."""
     cost = charge(flavor, amount_asked(want.request)) * want.replicas  # type: ignore[arg-type]
-    bound = {kind for kind in cost if not (kind.startswith("cpu.") and flavor != "cpu" and kind not in quota)}
-    return all(in_use[kind] + cost[kind] <= quota[kind] for kind in bound)
+    views = {of.name: of for of in snapshot.queues}
+    at = views.get(want.queue)
+    while at is not None:
+        total = sum((in_use[name] for name in views if _is_below(views, name, at.name)), Resources())
+        most = None if at.quota is None or at.borrow_limit is None else at.quota + at.borrow_limit
+        quota = at.quota or Resources()
+        if at.quota is not None and not want.preemptible:
+            unstoppable = sum((fixed[name] for name in views if _is_below(views, name, at.name)), Resources())
+            if any(unstoppable[kind] + cost[kind] > quota[kind] for kind in cost if _rationed(kind, flavor, quota)):
+                return False
+        bound = {kind for kind in cost if _rationed(kind, flavor, quota)}
+        if most is not None and any(total[kind] + cost[kind] > max(most[kind], quota[kind]) for kind in bound):
+            return False
+        at = views.get(at.parent) if at.parent is not None else None
+    return True
+
+
+def _rationed(kind: str, flavor: str, quota: Resources) -> bool:
+    return not (kind.startswith("cpu.") and flavor != "cpu" and kind not in quota)
+
+
+def _is_below(views: dict[QueueName, QueueView], name: QueueName | None, top: QueueName) -> bool:
+    while name is not None and name != top:
+        name = views[name].parent
+    return name == top
 
 
 def _alone(snapshot: Snapshot, *wanted: PendingJob, nodes: Iterable[NodeView] | None = None, unbound: bool = False) -> Plan:
@@ -116,29 +163,33 @@ def _is_what_it_asked_for(seat: Seat, of: PendingJob) -> bool:
 
 
 @given(snapshots())
-def test_no_queue_comes_to_hold_more_than_its_quota(snapshot: Snapshot) -> None:
+def test_no_queue_on_any_path_comes_to_hold_more_than_its_quota_and_what_it_may_borrow(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
-    in_use, models = _in_use(snapshot, plan), {str(of.flavor): of.gpu for of in snapshot.nodes}
+    nothing = Plan(0, 0, ())
+    views, models = {of.name: of for of in snapshot.queues}, {of.flavor: of.gpu for of in snapshot.nodes}
     for of in snapshot.queues:
-        for kind, amount in in_use[of.name].items():
-            unrationed = kind.startswith("cpu.") and models.get(kind[4:]) and kind not in (of.quota or ())
-            grew = amount > of.in_use[kind]
-            assert of.quota is None or unrationed or not grew or amount <= of.quota[kind], f"{of.name} holds too much {kind}"
+        if of.quota is None:
+            continue
+        below = [name for name in views if _is_below(views, name, of.name)]
+        for amounts, borrows in ((_in_use, True), (_fixed, False)):
+            held, total = (sum((amounts(snapshot, made)[name] for name in below), Resources()) for made in (nothing, plan))
+            for kind, amount in total.items():
+                unrationed = kind.startswith("cpu.") and models.get(FlavorName(kind[4:])) and kind not in of.quota
+                most = of.quota[kind] + (of.borrow_limit or Resources())[kind] * borrows
+                bounded = not borrows or of.borrow_limit is not None
+                assert amount <= max(held[kind], most) or unrationed or not bounded, f"{of.name} holds too much {kind}"
 
 
 @given(snapshots())
 def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None:
     plan = decide(snapshot)
-    left, in_use = _left(snapshot, plan), _in_use(snapshot, plan)
+    in_use, fixed = _in_use(snapshot, plan), _fixed(snapshot, plan)
     wanted = {of.id: of for of in snapshot.pending}
     for stay in plan.decisions:
-        if isinstance(stay, StayPending) and stay.wait.reason is not Reason.HELD:
+        if isinstance(stay, StayPending) and stay.wait.reason not in (Reason.HELD, Reason.WAITING_FOR_QUOTA):
             of = wanted[stay.job]
-            idle = [
-                flavor
-                for flavor in _flavors(of, left.values())
-                if _admits(snapshot, of, flavor, in_use.get(of.queue, Resources()))
-            ]
+            left = _unclaimed(snapshot, plan, of)
+            idle = [flavor for flavor in _flavors(of, left.values()) if _admits(snapshot, of, flavor, in_use, fixed)]
             assert not idle, f"{of.id} could have started on {idle}"
 
 
@@ -165,7 +216,11 @@ def _ready(snapshot: Snapshot) -> list[NodeView]:
 
 def _possible(snapshot: Snapshot, of: PendingJob) -> set[str]:
     """Flavors that could take it if nothing else were there."""
-    return {flavor for flavor in _flavors(of, _whole(snapshot)) if _admits(snapshot, of, flavor, Resources())}
+    return {
+        flavor
+        for flavor in _flavors(of, _whole(snapshot))
+        if _admits(snapshot, of, flavor, defaultdict(Resources), defaultdict(Resources))
+    }
 
 
 def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -173,8 +228,12 @@ def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
 
 
 def _no_quota(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    in_use = _in_use(snapshot, plan)[of.queue]
-    return bool(_possible(snapshot, of)) and not any(_admits(snapshot, of, flavor, in_use) for flavor in _possible(snapshot, of))
+    in_use, fixed = _in_use(snapshot, plan), _fixed(snapshot, plan)
+    if plan.evictions:
+        return True  # quota may be kept for those that others stop for
+    return bool(_possible(snapshot, of)) and not any(
+        _admits(snapshot, of, flavor, in_use, fixed) for flavor in _possible(snapshot, of)
+    )
 
 
 def _unhealthy(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -197,7 +256,19 @@ def _no_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
     return bool(_alone(snapshot, replace(of, held=False), nodes=map(_empty, _ready(snapshot)), unbound=True).placements)
 
 
+def _reserved(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    """Without what is kept for others it would fit."""
+    return bool(_flavors(of, _left(snapshot, plan).values())) and not _flavors(of, _unclaimed(snapshot, plan, of).values())
+
+
+def _makes_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    """Somebody stops for it."""
+    return any(evict.preemptor == of.id for evict in plan.evictions)
+
+
 TRUE_WHEN = {
+    Reason.RESERVED_FOR_OTHERS: _reserved,
+    Reason.PREEMPTION_IN_PROGRESS: _makes_room,
     Reason.HELD: _held,
     Reason.EXCEEDS_LIMIT: _exceeds,
     Reason.WAITING_FOR_QUOTA: _no_quota,

@@ -107,7 +107,7 @@ REFUSED = {
     "gpu: 1": "there is no key 'gpu'; it is 'resources.gpu' here",
     "shm_size: 1GB": "there is no key 'shm_size'; it is 'resources.shm' here",
     "zzz: 1": "there is no key 'zzz'",
-    "preemptible: true": "'preemptible' is not yet available",
+    "preemptible: maybe": "preemptible: 'maybe' is not true or false",
     "array: 0-199": "'array' is not yet available",
     "keep_failed: 30m": "'keep_failed' is not yet available",
     "resources: {gpu: 0.5}": "resources.gpu: a share of a GPU is not yet available",

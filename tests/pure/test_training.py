@@ -37,6 +37,7 @@ from xingliu.workloads.model import (
     Lease,
     Outcome,
     RestartPolicy,
+    Saved,
     StopWhy,
 )
 from xingliu.workloads.records import Phase, ReplicaRecord
@@ -153,6 +154,9 @@ ENDS = {
     "a user holds it": (asked(ONE, StopWhy.HOLD), [killed(number=15, stopped=True)], "PENDING", None),
     "a user holds it and it exits with 0": (asked(ONE, StopWhy.HOLD), [ended(stopped=True)], "PENDING", None),
     "a user holds it after it failed": (asked(ONE, StopWhy.HOLD), [ended(exit_code=3, at_us=114 * S)], "FAILED", 3),
+    "it makes room for another": (asked(ONE, StopWhy.PREEMPT), [killed(number=15, stopped=True)], "PENDING", None),
+    "it makes room for another and exits with 0": (asked(ONE, StopWhy.RECLAIM), [ended(stopped=True)], "PENDING", None),
+    "it makes room after it failed": (asked(ONE, StopWhy.PREEMPT), [ended(exit_code=3, at_us=114 * S)], "FAILED", 3),
     "held by a clock ahead of its node's": (asked(ONE, StopWhy.HOLD, 190 * S), [ended(stopped=True)], "PENDING", None),
     "its time is up": (
         asked(gang(time_limit_us=5 * S), StopWhy.TIME_LIMIT),
@@ -190,6 +194,11 @@ STORIES = {
     ),
     "a restart": (ONE, [unlaunched()], ["attempt.ended", "lease.released", "job.restarting"]),
     "a hold": (asked(ONE, StopWhy.HOLD), [unlaunched()], ["attempt.ended", "lease.released", "job.paused"]),
+    "room for another": (
+        asked(ONE, StopWhy.PREEMPT),
+        [killed(stopped=True)],
+        ["attempt.started", "attempt.ended", "lease.released", "job.preempted"],
+    ),
     "nothing": (ONE, [], []),
     "a shim that is there and nothing yet": (ONE, [ReplicaRecord(lease(0), Phase.STARTING)], []),
 }
@@ -237,6 +246,20 @@ def test_a_job_stays_in_its_attempt_until_nothing_is_left_of_any_rank() -> None:
     assert almost.job.state not in FINAL
     assert [lease.released_us for lease in almost.leases] == [NOW, None]
     assert after(almost, ended(1), now_us=NOW + S).job.state is JobState.SUCCEEDED
+
+
+def test_making_room_for_another_is_an_outcome_of_its_own_and_costs_no_restart() -> None:
+    before = asked(gang(restart=RestartPolicy(("signal",), 1)), StopWhy.PREEMPT)
+    now = after(before, killed(number=15, stopped=True))
+    assert now.attempts[0].outcome is Outcome.PREEMPTED
+    assert (now.job.restarts, now.job.stopped_for, now.job.submitted_us) == ({}, None, before.job.submitted_us)
+
+
+def test_the_last_checkpoint_that_was_seen_is_kept_with_the_attempt() -> None:
+    saved = Saved("ckpt", "1:1:1", 112 * S)
+    now = after(ONE, replace(running(), saved=saved))
+    assert now.attempts[0].saved == saved
+    assert after(now, ended()).attempts[0].saved == saved
 
 
 def test_each_cause_has_restarts_of_its_own() -> None:

@@ -180,3 +180,50 @@ def test_a_lease_is_released_only_when_its_node_answers_again_and_nothing_is_lef
     cloud.machines.answer(replica.node)
     passing(cloud, JobState.SUCCEEDED, job)
     assert dict(job_of(cloud, job).restarts) == {"node-failure": 1}
+
+
+def alone(cloud: SimCloud) -> None:
+    """One node is left, so that jobs stand in each other's way."""
+    boss = cloud.actors[UserId("admin")]
+    for node in [page.node.name for page in plane(cloud).nodes.list(boss, {"state": "ready"})][1:]:
+        plane(cloud).nodes.drain(boss, node, reason="new fans")
+    cloud.let_pass(SECOND_US)
+
+
+def whole_node(cloud: SimCloud) -> dict[str, object]:
+    (node,) = [node for node in plane(cloud).world.nodes.values() if node.state == "ready"]
+    return {"cpu": node.capacity["cpu"] // 1000, "memory": "500MB"}
+
+
+@pytest.mark.parametrize(
+    "amid", ["nothing", "the victim is stopped for good", "the control plane dies", "the urgent job is stopped"]
+)
+def test_an_urgent_job_has_one_of_lower_priority_stopped_which_comes_back(amid: str) -> None:
+    cloud = quiet_cloud()
+    alone(cloud)
+    ways = (Way(work_us=60 * SECOND_US, on_stop=OnStop.IGNORES, saves_every_us=SECOND_US), SECOND_LONG)
+    resources = whole_node(cloud)
+    victim = submit(cloud, *ways, resources=resources, preemptible=True, checkpoint={"path": "ckpt", "grace": "4s"})
+    passing(cloud, JobState.RUNNING, victim)
+    urgent = submit(cloud, SECOND_LONG, resources=resources, priority="urgent")
+    cloud.let_pass(SECOND_US)
+    assert job_of(cloud, victim).stop_why == "preempt"
+    wait = job_of(cloud, urgent).wait
+    assert wait is not None and wait.reason == "PreemptionInProgress"
+    actor = cloud.actors[UserId("acme/mia")]
+    assert "1 job stops to make room for it" in str(plane(cloud).jobs.why(actor, urgent).wait)
+    if amid == "the victim is stopped for good":
+        stop(cloud, victim)
+    elif amid == "the control plane dies":
+        cloud.restart()
+    elif amid == "the urgent job is stopped":
+        stop(cloud, urgent)
+    if amid != "the urgent job is stopped":
+        passing(cloud, JobState.SUCCEEDED, urgent)
+    end = JobState.CANCELLED if amid == "the victim is stopped for good" else JobState.SUCCEEDED
+    passing(cloud, end, victim)
+    came_back = job_of(cloud, victim)
+    assert not came_back.restarts, "being stopped for another costs no restart"
+    first = plane(cloud).jobs.attempts(actor, victim)[0][0]
+    assert first.outcome == ("CANCELLED" if end is JobState.CANCELLED else "PREEMPTED")
+    assert first.saved is not None and int(first.saved.state) >= 1

@@ -20,6 +20,7 @@ from xingliu.api import (
     projects,
     queues,
     secrets,
+    snapshots,
     tenants,
     usage,
     users,
@@ -29,7 +30,7 @@ from xingliu.control.services import Services
 
 _NOUNS = (
     health, cloud, jobs, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
-    tenants, projects, users, keys, secrets, changes,
+    tenants, projects, users, keys, secrets, snapshots, changes,
 )  # fmt: skip
 
 

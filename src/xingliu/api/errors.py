@@ -50,6 +50,7 @@ STATUS: dict[type[XingliuError], int] = {
     fleet.TooFewGpus: 422,
     fleet.OneWholeMachine: 422,
     fleet.NodesBusy: 409,
+    fleet.NotALeaf: 422,
     fleet.QueueInUse: 409,
     control.BadCredentials: 401,
     control.Forbidden: 403,

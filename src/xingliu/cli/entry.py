@@ -38,6 +38,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "node": ("nodes", "Machines: list, show, drain, resume."),
         "queue": ("queues", "Waiting lines and their quotas."),
         "flavor": ("flavors", "Kinds of hardware and their list prices."),
+        "snapshot": ("snapshots", "The planner's input as a file, and its decision replayed."),
+        "simulate": ("simulate", "Play a trace of jobs on a fleet and draw how it went."),
     },
     "People": {
         "login": ("login", "Log in to a cloud with a key."),

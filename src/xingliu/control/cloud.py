@@ -205,13 +205,14 @@ def _check_unused(unit: Unit, changes: Iterable[Change]) -> None:
             leases = unit.leases.find({"node": change.name, "released_us": None})
             if leases:
                 busy[change.name] = {lease.job for lease in leases}
-        elif change.noun == "queue" and change.after is None:
-            _check_queue(unit, change.name)
+        elif change.noun == "queue":
+            _check_queue(unit, change.name if change.after is None else str(change.after.get("parent") or ""))
     if busy:
         raise NodesBusy(_named(busy), _named(set[str]().union(*busy.values())))
 
 
 def _check_queue(unit: Unit, name: str) -> None:
+    """It may go, or be no place for jobs any more: nothing uses it. Raises QueueInUse."""
     jobs = unit.jobs.find({"queue": name, "state": _LIVE}, limit=_NAMED_MAX + 1)
     projects = unit.projects.find({"queue": name}, limit=_NAMED_MAX + 1)
     if jobs or projects:

@@ -8,6 +8,7 @@ from xingliu.kernel.ids import JobId
 from xingliu.workloads.model import Wait
 
 NAMED = "ahead"
+NAMES = frozenset({NAMED, "leaving"})
 SOMEONE = "a job of another project"
 
 Sees = Callable[[JobId], bool]
@@ -21,7 +22,7 @@ def jobs_ahead(wait: Wait | None) -> list[JobId]:
 
 def unnamed(wait: Wait) -> Wait:
     """The wait without the names of other jobs; how many they are stays."""
-    return replace(wait, numbers={key: value for key, value in wait.numbers.items() if key != NAMED})
+    return replace(wait, numbers={key: value for key, value in wait.numbers.items() if key not in NAMES})
 
 
 def discreet(expectation: Expectation, sees: Sees) -> Expectation:

@@ -85,7 +85,9 @@ class Jobs:
 
         def change(job: Job, now_us: int) -> tuple[Job, str]:
             if job.state is JobState.PENDING:
-                done = replace(job, state=JobState.CANCELLED, finished_us=now_us, wait=None, message="it was asked to stop")
+                done = replace(
+                    job, state=JobState.CANCELLED, finished_us=now_us, wait=None, claim=None, message="it was asked to stop"
+                )
                 return replace(done, generation=job.generation + 1), "job.cancelled"
             stopped = stopping(job, StopWhy.CANCEL, now_us=now_us, grace_us=job.spec.checkpoint.grace_us)
             return stopped, "job.stopping"

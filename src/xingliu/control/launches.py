@@ -115,6 +115,7 @@ def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], python:
         shm_bytes=request.shm_bytes,
         gpus=lease.gpus,
         blob=job.blob,
+        checkpoint_path=job.spec.checkpoint.path,
     )
 
 

@@ -24,7 +24,7 @@ class Placing:
 
 def place_job(job: Job, place: Place, *, address: str, port: int, cycle: int, now_us: int) -> Placing:
     """The job with its next attempt, one lease a seat; its ranks meet at `address` and `port`."""
-    job = replace(job, state=JobState.STARTING, attempt=job.attempt + 1, wait=None, generation=job.generation + 1)
+    job = replace(job, state=JobState.STARTING, attempt=job.attempt + 1, wait=None, claim=None, generation=job.generation + 1)
     attempts = tuple(_attempt(job, seat, address, port) for seat in place.seats)
     leases = tuple(_lease(job, attempt, seat, now_us) for attempt, seat in zip(attempts, place.seats, strict=True))
     facts = {"number": job.attempt, "cycle": cycle, "leases": [_witnessed(lease) for lease in leases]}

@@ -190,6 +190,7 @@ class Launch:
         uid: the project's; ignored where the control plane is not root.
         blob: the packed working folder, None for an empty one.
         python_declared: `python` is a path by the operator's word, so it may lie where jobs see nothing else.
+        checkpoint_path: in the job's folder, to be looked at for changes; None is nowhere.
         gpus_emulated: `gpus` are numbers only; there are no devices behind them.
     """
 
@@ -209,6 +210,7 @@ class Launch:
     shm_bytes: int | None
     gpus: tuple[int, ...]
     blob: BlobId | None
+    checkpoint_path: str | None = None
     gpus_emulated: bool = False
     python_declared: bool = False
 

@@ -1,5 +1,6 @@
-"""Queues as people see them: bound, use, who waits. What they decide is in scheduling; cloud.py changes them."""
+"""Queues as people see them: bounds, use, who waits. What they decide is in scheduling; cloud.py changes them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xingliu.control.ports import Store, Unit
@@ -18,18 +19,22 @@ PENDING_COUNTED_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    """A queue, and what of it belongs to the projects the actor sees.
+    """A queue, and what of it and of the queues below it belongs to the projects the actor sees.
 
     Attributes:
         in_use: what jobs hold, by quota kind.
+        borrowed: how much of that is above its quota.
         running: jobs that hold something.
-        pending: jobs that wait in it, counted up to PENDING_COUNTED_MAX.
+        pending: jobs that wait, counted up to PENDING_COUNTED_MAX in each queue.
+        children: the queues right below it.
     """
 
     queue: Queue
     in_use: Resources
+    borrowed: Resources
     running: int
     pending: int
+    children: tuple[QueueName, ...]
 
 
 class Queues:
@@ -42,7 +47,8 @@ class Queues:
             scope = Scope(unit, actor)
             scope.require_somewhere(Verb.QUEUE_READ)
             found = unit.queues.find(after=QueueName(after) if after else None, limit=limit)
-            return [_page(unit, scope, queue) for queue in found]
+            pages = _Pages(unit, scope)
+            return [pages.of(queue) for queue in found]
 
     def get(self, actor: Actor, name: str) -> QueuePage:
         """Raises Unknown, Forbidden."""
@@ -52,17 +58,42 @@ class Queues:
             queue = unit.queues.get(QueueName(name))
             if queue is None:
                 raise Unknown("queue", name)
-            return _page(unit, scope, queue)
+            return _Pages(unit, scope).of(queue)
 
 
-def _page(unit: Unit, scope: Scope, queue: Queue) -> QueuePage:
-    leases = unit.leases.find(scope.narrow({"queue": queue.name, "released_us": None}))
-    where = scope.narrow({"queue": queue.name, "state": JobState.PENDING})
-    pending = len(unit.jobs.find(where, limit=PENDING_COUNTED_MAX))
-    return QueuePage(queue, _charged(leases), len({lease.job for lease in leases}), pending)
+class _Pages:
+    """Pages of one reading of the store."""
+
+    def __init__(self, unit: Unit, scope: Scope) -> None:
+        self._unit, self._scope = unit, scope
+        self._children: dict[QueueName | None, list[QueueName]] = {}
+        for queue in unit.queues.find():
+            self._children.setdefault(queue.parent, []).append(queue.name)
+
+    def of(self, queue: Queue) -> QueuePage:
+        leases: list[Lease] = []
+        pending = 0
+        for name in self._tree(queue.name):
+            leases += self._unit.leases.find(self._scope.narrow({"queue": name, "released_us": None}))
+            where = self._scope.narrow({"queue": name, "state": JobState.PENDING})
+            pending += len(self._unit.jobs.find(where, limit=PENDING_COUNTED_MAX))
+        in_use = _charged(leases)
+        children = tuple(self._children.get(queue.name, ()))
+        return QueuePage(queue, in_use, _above(in_use, queue.quota), len({lease.job for lease in leases}), pending, children)
+
+    def _tree(self, name: QueueName) -> Iterable[QueueName]:
+        yield name
+        for below in self._children.get(name, ()):
+            yield from self._tree(below)
 
 
-def _charged(leases: list[Lease]) -> Resources:
+def _above(in_use: Resources, quota: Resources | None) -> Resources:
+    """What is held beyond the quota, of the kinds it names."""
+    named = quota if quota is not None else ()
+    return Resources({kind: max(0, in_use[kind] - (quota or in_use)[kind]) for kind in named})
+
+
+def _charged(leases: Iterable[Lease]) -> Resources:
     total = Resources()
     for lease in leases:
         total = total + charge_of(lease)

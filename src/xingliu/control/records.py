@@ -30,6 +30,8 @@ _LOST = {
     Outcome.FAILED: LostTo.FAILED,
     Outcome.NODE_FAILURE: LostTo.NODE_FAILURE,
     Outcome.LAUNCH_FAILED: LostTo.NODE_FAILURE,
+    Outcome.TIMED_OUT: LostTo.TIME_LIMIT,
+    Outcome.PREEMPTED: LostTo.PREEMPTED,
 }
 
 
@@ -45,7 +47,8 @@ def held_intervals(unit: Unit, where: Mapping[str, object], window: Interval) ->
         for job, leases in chunk:
             for lease in leases:
                 if lease.opened_us < window.end_us and (lease.released_us is None or lease.released_us > window.start_us):
-                    yield _held(lease, _lost_to(unit, job, gang_of.get(lease.attempt, ())))
+                    gang = gang_of.get(lease.attempt, ())
+                    yield _held(lease, _lost_to(unit, job, gang), _saved_us(gang))
 
 
 def node_spans(unit: Unit) -> tuple[list[NodeSpan], dict[str, str]]:
@@ -65,7 +68,12 @@ def _leases(unit: Unit, where: Mapping[str, object]) -> Iterator[Lease]:
         after = page[-1].id
 
 
-def _held(lease: Lease, lost_to: LostTo | None) -> HeldInterval:
+def _saved_us(gang: Sequence[Attempt]) -> int | None:
+    """When a checkpoint of the gang was last seen to change."""
+    return max((attempt.saved.seen_us for attempt in gang if attempt.saved is not None), default=None)
+
+
+def _held(lease: Lease, lost_to: LostTo | None, saved_us: int | None) -> HeldInterval:
     return HeldInterval(
         key=lease.id,
         node=lease.node,
@@ -82,6 +90,7 @@ def _held(lease: Lease, lost_to: LostTo | None) -> HeldInterval:
         fault=None if lease.fault is None else _FAULT[lease.fault],
         gpus=lease.gpus,
         lost_to=lost_to,
+        preserved_until_us=saved_us,
     )
 
 
@@ -90,11 +99,9 @@ def _lost_to(unit: Unit, job: JobId, gang: Sequence[Attempt]) -> LostTo | None:
     outcomes = {attempt.outcome for attempt in gang}
     if None in outcomes or outcomes <= {Outcome.SUCCEEDED}:
         return None
-    for outcome in (Outcome.NODE_FAILURE, Outcome.LAUNCH_FAILED, Outcome.FAILED):
+    for outcome in (Outcome.NODE_FAILURE, Outcome.LAUNCH_FAILED, Outcome.FAILED, Outcome.TIMED_OUT, Outcome.PREEMPTED):
         if outcome in outcomes:
             return _LOST[outcome]
-    if Outcome.TIMED_OUT in outcomes:
-        return LostTo.TIME_LIMIT
     found = unit.jobs.get(job)
     last = found is not None and found.state is JobState.CANCELLED and found.attempt == gang[0].number
     return LostTo.CANCELLED if last else LostTo.HELD

@@ -13,11 +13,15 @@ from xingliu.control.settling import Settling
 from xingliu.control.world import World
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.ids import JobId
-from xingliu.scheduling.model import Place, Plan, Snapshot, StayPending
+from xingliu.scheduling.model import Evict, Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
-from xingliu.training.gang import event
-from xingliu.workloads.model import JobState, Wait
+from xingliu.training.gang import event, stopping
+from xingliu.workloads.model import JobState, StopWhy, Wait
 
+_CAUSES = {
+    StopWhy.PREEMPT: "a job of its queue that goes before it needs its room",
+    StopWhy.RECLAIM: "its queue holds more than its quota, and another takes back its own",
+}
 log = logging.getLogger(__name__)
 
 
@@ -53,23 +57,25 @@ class Scheduling:
         snapshot = self._world.snapshot(cycle=self.cycle, now_us=self._clock.now_us())
         plan = self._decide(snapshot)
         addresses = self._addresses(plan.placements)
-        waits = {stay.job: stay.wait for stay in plan.decisions if isinstance(stay, StayPending)}
-        changed = [job_id for job_id, wait in waits.items() if self._reason_of(job_id) is not wait.reason]
+        stays = {stay.job: stay for stay in plan.decisions if isinstance(stay, StayPending)}
+        changed = [stay for stay in stays.values() if self._is_news(stay)]
         try:
-            if plan.placements or changed:
+            if plan.placements or plan.evictions or changed:
                 with self._store.write() as unit:
                     self._check_fresh(unit, plan, snapshot)
                     self._record_placements(unit, plan.placements, addresses)
-                    self._record_waits(unit, {job_id: waits[job_id] for job_id in changed})
+                    self._record_evictions(unit, plan.evictions)
+                    self._record_waits(unit, changed)
         except StalePlan as stale:
             log.info("%s", stale)
             return None
-        self.waits = waits
+        self.waits = {job_id: stay.wait for job_id, stay in stays.items()}
         return plan
 
-    def _reason_of(self, job_id: JobId) -> object:
-        job = self._world.jobs.get(job_id)
-        return job.wait.reason if job is not None and job.wait is not None else None
+    def _is_news(self, stay: StayPending) -> bool:
+        """Whether it waits for another reason, or with other claims, than is on record."""
+        job = self._world.jobs.get(stay.job)
+        return job is None or job.wait is None or job.wait.reason is not stay.wait.reason or job.claim != stay.claim
 
     def _addresses(self, placements: Sequence[Place]) -> dict[JobId, tuple[str, int]]:
         """Where each gang will meet: rank 0's node and a port free there now."""
@@ -77,13 +83,10 @@ class Scheduling:
 
     def _check_fresh(self, unit: Unit, plan: Plan, snapshot: Snapshot) -> None:
         """New submissions and ends do not make a plan stale; a changed node, queue or placed job does. Raises StalePlan."""
-        if not plan.placements:
+        if not plan.placements and not plan.evictions:
             return
         nodes = {node.name: node.generation for node in snapshot.nodes}
-        for place in plan.placements:
-            job = unit.jobs.get(place.job)
-            if job is None or job.generation != place.generation or job.state is not JobState.PENDING:
-                raise StalePlan(plan.cycle)
+        self._check_jobs(unit, plan)
         for name in {seat.node for place in plan.placements for seat in place.seats}:
             node = unit.nodes.get(name)
             if node is None or node.generation != nodes[name]:
@@ -91,6 +94,15 @@ class Scheduling:
         for queue in snapshot.queues:
             found = self._world.queues.get(queue.name)
             if found is None or found.generation != queue.generation:
+                raise StalePlan(plan.cycle)
+
+    def _check_jobs(self, unit: Unit, plan: Plan) -> None:
+        """What is placed still waits, what is evicted still runs, and nobody changed either. Raises StalePlan."""
+        relied_on: tuple[Place | Evict, ...] = (*plan.placements, *plan.evictions)
+        for decision in relied_on:
+            job = unit.jobs.get(decision.job)
+            wanted = (JobState.PENDING,) if isinstance(decision, Place) else (JobState.STARTING, JobState.RUNNING)
+            if job is None or job.generation != decision.generation or job.state not in wanted:
                 raise StalePlan(plan.cycle)
 
     def _record_placements(self, unit: Unit, placements: Sequence[Place], addresses: dict[JobId, tuple[str, int]]) -> None:
@@ -105,14 +117,24 @@ class Scheduling:
             unit.leases.put(*placing.leases)
             unit.events.append(placing.event)
 
-    def _record_waits(self, unit: Unit, waits: dict[JobId, Wait]) -> None:
-        """A job remembers its reason, written when it changes; the numbers of the last cycle are in `waits`."""
+    def _record_evictions(self, unit: Unit, evictions: Sequence[Evict]) -> None:
         now_us = self._clock.now_us()
-        for job_id, wait in waits.items():
-            job = unit.jobs.get(job_id)
+        for evict in evictions:
+            job = unit.jobs.get(evict.job)
+            assert job is not None, "checked by _check_fresh in the same transaction"
+            grace_us = job.spec.checkpoint.grace_us
+            job = stopping(job, evict.why, now_us=now_us, grace_us=grace_us, stopped_for=evict.preemptor)
+            unit.jobs.put(job)
+            facts = {"why": evict.why, "cycle": self.cycle}
+            unit.events.append(event("job.stopping", job, now_us, cause=_CAUSES[evict.why], facts=facts))
+
+    def _record_waits(self, unit: Unit, stays: Sequence[StayPending]) -> None:
+        """A job remembers its reason and its claim, written when they change; the numbers of the last cycle are in `waits`."""
+        now_us = self._clock.now_us()
+        for stay in stays:
+            job, wait = unit.jobs.get(stay.job), stay.wait
             if job is None or job.state is not JobState.PENDING:
                 continue
-            unit.jobs.put(replace(job, wait=unnamed(wait)))
-            unit.events.append(
-                event("job.waiting", job, now_us, cause=wait.sentence, facts={"reason": wait.reason, "cycle": wait.cycle})
-            )
+            unit.jobs.put(replace(job, wait=unnamed(wait), claim=stay.claim))
+            facts = {"reason": wait.reason, "cycle": wait.cycle}
+            unit.events.append(event("job.waiting", job, now_us, cause=wait.sentence, facts=facts))

@@ -19,6 +19,7 @@ from xingliu.control.projects import Projects
 from xingliu.control.queues import Queues
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.secrets import Secrets
+from xingliu.control.snapshots import Snapshots
 from xingliu.control.submissions import Submissions
 from xingliu.control.tenants import Tenants
 from xingliu.control.usage import Usage
@@ -77,6 +78,7 @@ class Services:
     events: Events
     usage: Usage
     cloud: Cloud
+    snapshots: Snapshots
 
 
 def services_over(
@@ -113,4 +115,5 @@ def services_over(
         events=Events(store),
         usage=Usage(store, clock),
         cloud=Cloud(store, clock, ports.machine, wake=wake),
+        snapshots=Snapshots(store, world, scheduling, clock, version=about.version),
     )

@@ -23,8 +23,7 @@ class Settling:
         records = {record.lease: record for record in self._observe(gangs)}
         now_us = self._clock.now_us()
         steps = [(gang.job, step) for gang in gangs if (step := settle(gang, records, now_us=now_us)) is not None]
-        moved = {job.id for job, _ in steps}
-        late = [gang for gang in gangs if gang.job.id not in moved and overdue(gang, now_us=now_us)]
+        late = [gang for gang in gangs if overdue(gang, now_us=now_us)]
         if not steps and not late:
             return
         with self._store.write() as unit:

@@ -12,6 +12,7 @@ from xingliu.control.receipts import keep_receipt, made_before
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
 from xingliu.control.world import World, pending_job
+from xingliu.fleet.errors import NotALeaf
 from xingliu.fleet.model import NodeState
 from xingliu.fleet.quote import Quote, quote
 from xingliu.forecast.model import WhatIf
@@ -56,7 +57,7 @@ class Submissions:
         self._wake, self._check_space = wake, check_space
 
     def plan(self, actor: Actor, document: Mapping[str, object], *, project: str | None = None) -> JobPlan:
-        """What would happen, changing nothing. Raises InvalidDocument, Unknown, Forbidden."""
+        """What would happen, changing nothing. Raises InvalidDocument, Unknown, Forbidden, NotALeaf."""
         spec = read_job(Document.of(document))
         now_us = self._clock.now_us()
         with self._store.read() as unit:
@@ -83,7 +84,7 @@ class Submissions:
     ) -> Job:
         """Record a job, PENDING. The same idempotency key gives the same job.
 
-        Raises InvalidDocument, Unknown, Forbidden, DiskFull, TooMany, IdempotencyConflict.
+        Raises InvalidDocument, Unknown, Forbidden, NotALeaf, DiskFull, TooMany, IdempotencyConflict.
         """
         spec = read_job(Document.of(document))
         self._check_space()
@@ -114,7 +115,7 @@ class Submissions:
         blob: BlobId | None,
         now_us: int,
     ) -> Job:
-        """The job this file means for this actor. Raises Unknown, Forbidden."""
+        """The job this file means for this actor. Raises Unknown, Forbidden, NotALeaf."""
         scope = Scope(unit, actor)
         project = scope.project(spec.project or project_name)
         scope.require(Verb.JOB_SUBMIT, project=project.id)
@@ -143,6 +144,8 @@ class Submissions:
         name = QueueName(spec.queue) if spec.queue else project.queue or self._world.settings.default_queue
         if name not in self._world.queues:
             raise Unknown("queue", name)
+        if below := sorted(queue.name for queue in self._world.queues.values() if queue.parent == name):
+            raise NotALeaf(name, ", ".join(below[:10]))
         return name
 
     def _quote(self, spec: JobSpec, answer: WhatIf) -> Quote | None:

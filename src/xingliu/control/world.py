@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from threading import RLock
 
 from xingliu.control.ports import Delta, Settings, Store
@@ -166,7 +167,7 @@ class World:
                 cycle=cycle,
                 now_us=now_us,
                 nodes=tuple(self._view(node) for node in self.nodes.values() if node.state is not NodeState.RETIRED),
-                queues=tuple(QueueView(q.name, q.quota, held[q.name], q.held, q.generation) for q in self.queues.values()),
+                queues=tuple(queue_view(queue, held[queue.name]) for queue in self.queues.values()),
                 pending=tuple(self._pending.values()),
                 running=tuple(running_job(gang) for gang in self.gangs()),
             )
@@ -193,6 +194,23 @@ class World:
         return view
 
 
+def queue_view(queue: Queue, in_use: Resources) -> QueueView:
+    """A queue as the planner sees it; `in_use` is what its own jobs hold."""
+    return QueueView(
+        queue.name,
+        queue.quota,
+        in_use,
+        queue.held,
+        queue.generation,
+        queue.parent,
+        queue.borrow_limit,
+        queue.lend_limit,
+        queue.user_limit,
+        queue.project_limit,
+        queue.min_runtime_us,
+    )
+
+
 def pending_job(job: Job) -> PendingJob:
     """A job as the planner sees it while it waits."""
     spec, limit_us = job.spec, job.spec.time_limit_us
@@ -208,6 +226,9 @@ def pending_job(job: Job) -> PendingJob:
         held=job.held,
         time_left_us=None if limit_us is None else max(0, limit_us - job.running_us),
         generation=job.generation,
+        user=job.user,
+        preemptible=spec.preemptible,
+        claim=job.claim,
     )
 
 
@@ -225,4 +246,13 @@ def running_job(gang: Gang) -> RunningJob:
             if lease.released_us is None
         ),
         ends_us=None if limit_us is None else opened + max(0, limit_us - job.running_us),
+        project=job.project,
+        user=job.user,
+        again=replace(pending_job(job), held=False, claim=None),
+        started_us=opened,
+        saved_us=max((attempt.saved.seen_us for attempt in gang.attempts if attempt.saved is not None), default=None),
+        leaves_us=job.kill_at_us,
+        leaves_for=job.stopped_for,
+        grace_us=job.spec.checkpoint.grace_us,
+        generation=job.generation,
     )

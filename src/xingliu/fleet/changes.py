@@ -11,6 +11,7 @@ from xingliu.fleet.declared import CloudFile
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Pool, Queue
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
 from xingliu.kernel.money import show_price
+from xingliu.kernel.units import show_duration
 
 Shown = Mapping[str, object]
 
@@ -116,8 +117,18 @@ def _shown(value: Flavor | Pool | Queue | Node | None) -> Shown | None:
     if isinstance(value, Pool):
         return {"flavor": value.flavor}
     if isinstance(value, Queue):
-        return {"quota": None if value.quota is None else dict(value.quota)}
+        return _show_queue(value)
     return None if value is None else _show_node(value)
+
+
+def _show_queue(queue: Queue) -> Shown:
+    limits = {key: getattr(queue, key) for key in ("quota", "borrow_limit", "lend_limit", "user_limit", "project_limit")}
+    return {
+        "parent": queue.parent,
+        **{key: None if limit is None else dict(limit) for key, limit in limits.items()},
+        "weight": queue.weight if queue.weight != 1 else None,
+        "min_runtime": show_duration(queue.min_runtime_us) if queue.min_runtime_us else None,
+    }
 
 
 def _show_node(node: Node) -> Shown:

@@ -1,16 +1,17 @@
 """Operator files: what they mean, and the document a meaning is written as."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from xingliu.fleet.cloudfile_keys import CLOUD, NODES_MAX, CloudLines, FlavorLines, PoolLines, PriceLines, QueueLines
+from xingliu.fleet.cloudfile_keys import CLOUD, NODES_MAX, CloudLines, FlavorLines, PoolLines, PriceLines
 from xingliu.fleet.declared import CloudFile, FlavorSpec, PoolSpec
 from xingliu.fleet.model import DEFAULT_QUEUE, CloudSettings, Flavor, Queue
+from xingliu.fleet.queue_keys import Amounts, QueueLines, flattened
 from xingliu.kernel.documents import Document
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
 from xingliu.kernel.keytables import Entry, describe, read_document, refuse, table_schema, write_table
 from xingliu.kernel.money import Price
-from xingliu.kernel.problems import InvalidDocument, Problem, show_value
+from xingliu.kernel.problems import InvalidDocument, Path, Problem, show_value
 from xingliu.kernel.resources import MILLI, Resources, gpu_of
 from xingliu.kernel.units import show_milli
 
@@ -54,7 +55,7 @@ class _Together:
         pools = tuple(self._pool(number, pool) for number, pool in enumerate(lines.pools))
         if len(self._pool_of) > NODES_MAX:
             self._at("pools").note(f"together they have more than {NODES_MAX} nodes")
-        queues = tuple(self._queue(number, queue) for number, queue in enumerate(lines.queues))
+        queues = tuple(self._queue(path, parent, queue) for path, parent, queue in flattened(lines.queues))
         settings = CloudSettings(lines.currency, self._default_queue())
         return CloudFile(settings, flavors, pools, queues, lines.interpreters)
 
@@ -102,19 +103,47 @@ class _Together:
         nodes = tuple(NodeName(node) for node in lines.nodes)
         return PoolSpec(PoolName(lines.name), FlavorName(lines.flavor), nodes, lines.share, lines.topology, lines.overcommit)
 
-    def _queue(self, number: int, lines: QueueLines) -> Queue:
-        if lines.quota is None:
-            return Queue(QueueName(lines.name))
-        for flavor, most in lines.quota.items():
-            at = self._at("queues", number, "quota", flavor)
+    def _queue(self, path: Path, parent: str | None, lines: QueueLines) -> Queue:
+        if lines.quota is None and (lines.borrow_limit is not None or lines.lend_limit is not None):
+            at = self._at(*path)
+            at.note(f"queue {lines.name} has no quota, so there is nothing to borrow or lend", "Give it a quota: {FLAVOR: 8}.")
+        self._check_children(path, lines)
+        return Queue(
+            QueueName(lines.name),
+            self._amounts((*path, "quota"), lines.quota),
+            parent=None if parent is None else QueueName(parent),
+            borrow_limit=self._amounts((*path, "borrow_limit"), lines.borrow_limit),
+            lend_limit=self._amounts((*path, "lend_limit"), lines.lend_limit),
+            user_limit=self._amounts((*path, "user_limit"), lines.user_limit),
+            project_limit=self._amounts((*path, "project_limit"), lines.project_limit),
+            weight=lines.weight,
+            min_runtime_us=lines.min_runtime_us,
+        )
+
+    def _amounts(self, path: Path, amounts: Amounts | None) -> Resources | None:
+        """By quota kind."""
+        if amounts is None:
+            return None
+        for flavor, most in amounts.items():
+            at = self._at(*path, flavor)
             if flavor not in self._quota_kinds:
                 self._note_flavor(at, flavor)
             elif self._quota_kinds[flavor] == gpu_of(flavor) and most % MILLI:
-                at.note(f"a quota of {show_milli(most)} GPUs is none that can be used up", "Write a whole number.")
-        return Queue(
-            QueueName(lines.name),
-            Resources({self._quota_kinds.get(flavor, flavor): most for flavor, most in lines.quota.items()}),
-        )
+                at.note(f"a {_word(path[-1])} of {show_milli(most)} GPUs is none that can be used up", "Write a whole number.")
+        return Resources({self._quota_kinds.get(flavor, flavor): most for flavor, most in amounts.items()})
+
+    def _check_children(self, path: Path, lines: QueueLines) -> None:
+        """What is promised below is there above."""
+        if lines.quota is None:
+            return
+        for flavor in sorted({flavor for child in lines.children for flavor in child.quota or {}}):
+            promised = sum((child.quota or {}).get(flavor, 0) for child in lines.children)
+            if promised > lines.quota.get(flavor, 0):
+                self._at(*path, "quota").note(
+                    f"the queues below {lines.name} have quotas of {show_milli(promised)} {flavor} together, "
+                    f"and it has {show_milli(lines.quota.get(flavor, 0))}",
+                    "Give it as much, or them less.",
+                )
 
     def _note_flavor(self, at: Entry, flavor: str) -> None:
         known = ", ".join(list(self._quota_kinds)[:20])
@@ -123,7 +152,7 @@ class _Together:
         )
 
     def _default_queue(self) -> QueueName:
-        names = [queue.name for queue in self._lines.queues] or [DEFAULT_QUEUE]
+        names = [queue.name for _, _, queue in flattened(self._lines.queues) if not queue.children] or [DEFAULT_QUEUE]
         wanted = self._lines.default_queue
         if wanted is None and len(names) > 1 and DEFAULT_QUEUE not in names:
             self._entry.note(
@@ -131,7 +160,7 @@ class _Together:
             )
         elif wanted is not None and wanted not in names:
             self._at("default_queue").note(
-                f"there is no queue '{wanted}' in this file", f"Its queues are {', '.join(names[:20])}."
+                f"there is no queue '{wanted}' in this file that jobs can wait in", f"Its queues are {', '.join(names[:20])}."
             )
         return QueueName(wanted or (DEFAULT_QUEUE if DEFAULT_QUEUE in names else names[0]))
 
@@ -145,7 +174,7 @@ def cloud_document(file: CloudFile) -> dict[str, object]:
         pools=tuple(
             PoolLines(pool.name, pool.flavor, pool.nodes, pool.share, pool.topology, pool.overcommit) for pool in file.pools
         ),
-        queues=tuple(_queue_lines(queue, flavor_of) for queue in file.queues),
+        queues=tuple(_queue_lines(queue, file.queues, flavor_of) for queue in file.queues if queue.parent is None),
         default_queue=file.settings.default_queue,
         interpreters=file.interpreters,
     )
@@ -159,10 +188,25 @@ def _flavor_lines(spec: FlavorSpec) -> FlavorLines:
     return FlavorLines(flavor.name, price, flavor.gpu, spec.gpus_per_node, spec.gpu_memory_bytes, flavor.emulated)
 
 
-def _queue_lines(queue: Queue, flavor_of: Mapping[str, str]) -> QueueLines:
-    if queue.quota is None:
-        return QueueLines(queue.name)
-    return QueueLines(queue.name, {flavor_of[kind]: most for kind, most in queue.quota.items()})
+def _queue_lines(queue: Queue, queues: Sequence[Queue], flavor_of: Mapping[str, str]) -> QueueLines:
+    def amounts(of: Resources | None) -> dict[str, int] | None:
+        return None if of is None else {flavor_of[kind]: most for kind, most in of.items()}
+
+    return QueueLines(
+        queue.name,
+        amounts(queue.quota),
+        amounts(queue.borrow_limit),
+        amounts(queue.lend_limit),
+        amounts(queue.user_limit),
+        amounts(queue.project_limit),
+        queue.weight,
+        queue.min_runtime_us,
+        tuple(_queue_lines(below, queues, flavor_of) for below in queues if below.parent == queue.name),
+    )
+
+
+def _word(key: str | int) -> str:
+    return str(key).replace("_", " ")
 
 
 def cloud_keys() -> Iterator[tuple[str, str]]:

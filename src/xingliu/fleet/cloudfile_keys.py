@@ -6,17 +6,17 @@ from typing import Any
 
 from xingliu.fleet.declared import NodeShare
 from xingliu.fleet.model import LEVELS
+from xingliu.fleet.queue_keys import LISTED_MAX, QUEUE, QueueLines, flattened
 from xingliu.fleet.ranges import expand, fold
 from xingliu.kernel.documents import plain_number
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.keytables import Bad, Entry, Key, Shape, Table
 from xingliu.kernel.money import Price, read_price, show_price
-from xingliu.kernel.problems import shorten
+from xingliu.kernel.problems import Path, shorten
 from xingliu.kernel.quantities import memory, milli
 from xingliu.kernel.shapes import BOOLEAN, NAME, NAME_HINT, choice, list_of, mapping_of, name, text, whole
 
 NODES_MAX = 110_000
-LISTED_MAX = 1000
 INTERPRETERS_MAX = 100
 _UNITS = ("core-hour", "gpu-hour")
 
@@ -47,14 +47,6 @@ class PoolLines:
     share: NodeShare | None = None
     topology: Mapping[str, str] = field(default_factory=dict)
     overcommit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLines:
-    """`quota`: thousandths of a core or GPU by flavor; None is without bound."""
-
-    name: str
-    quota: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,24 +202,6 @@ _POOL = Table(
     make=PoolLines,
     elsewhere={"servers": "nodes", "hosts": "nodes", "machines": "nodes", "labels": "topology", "resource_flavor": "flavor"},
 )
-_QUOTA = mapping_of(
-    milli(least=0, most=10**12, what="cores or GPUs"),
-    most=LISTED_MAX,
-    what="quotas by flavor",
-    key=r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
-    key_hint="Name a flavor of this file: {h100: 64}.",
-)
-_QUEUE = Table(
-    keys=(
-        Key("name", name("a queue"), "What jobs say.", required=True),
-        Key(
-            "quota", _QUOTA, "How much its jobs may hold at once, by flavor: GPUs, or cores where it has none; default no bound."
-        ),
-    ),
-    make=QueueLines,
-    elsewhere={"nominalquota": "quota", "deserved": "quota", "limits": "quota", "limit": "quota", "queues": "children"},
-    later=frozenset({"children", "weight", "borrow_limit", "lend_limit", "min_runtime"}),
-)
 _INTERPRETERS = mapping_of(
     text(
         r"/[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*",
@@ -245,15 +219,16 @@ _INTERPRETERS = mapping_of(
 def _check(entry: Entry, read: Mapping[str, Any]) -> None:
     """Names that stand twice."""
     bad = False
-    for noun, plural in (("flavor", "flavors"), ("pool", "pools"), ("queue", "queues")):
-        seen: set[str] = set()
-        for number, lines in enumerate(read.get(plural, ())):
-            if lines.name in seen:
-                entry.at(plural, None).at(number, None).note(
-                    f"there are two {plural} named '{lines.name}'", f"Rename one {noun}."
-                )
-                bad = True
-            seen.add(lines.name)
+    named: list[tuple[str, Path, str]] = [("queue", path, queue.name) for path, _, queue in flattened(read.get("queues", ()))]
+    for noun, plural in (("flavor", "flavors"), ("pool", "pools")):
+        named += [(noun, (plural, number), lines.name) for number, lines in enumerate(read.get(plural, ()))]
+    seen: set[tuple[str, str]] = set()
+    for noun, path, called in named:
+        if (noun, called) in seen:
+            at = Entry(entry.document, None, path, entry.problems)
+            at.note(f"there are two {noun}s named '{called}'", f"Rename one {noun}.")
+            bad = True
+        seen.add((noun, called))
     if bad:
         raise Bad
 
@@ -269,7 +244,7 @@ CLOUD = Table(
         ),
         Key("flavors", list_of(_FLAVOR.shape(), most=LISTED_MAX, what="flavors"), "Kinds of hardware with their list price."),
         Key("pools", list_of(_POOL.shape(), most=LISTED_MAX, what="pools"), "Nodes of one flavor each."),
-        Key("queues", list_of(_QUEUE.shape(), most=LISTED_MAX, what="queues"), "Waiting lines with their quota."),
+        Key("queues", list_of(QUEUE.shape(), most=LISTED_MAX, what="queues"), "Waiting lines with their quotas, a tree."),
         Key("default_queue", name("a queue"), "Where jobs wait that name none."),
         Key("interpreters", _INTERPRETERS, "Pythons on the nodes that job files can name: {torch: /opt/torch/bin/python}."),
     ),

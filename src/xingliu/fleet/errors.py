@@ -47,10 +47,20 @@ class NodesBusy(XingliuError):
 
 
 @dataclass(eq=False)
+class NotALeaf(XingliuError):
+    """Jobs do not wait in queue {queue}, but in those below it: {below}"""
+
+    code: ClassVar[str] = "not_a_leaf"
+    hint: ClassVar[str] = "Name one of those; `xl queue tree` shows them all."
+    queue: str
+    below: str
+
+
+@dataclass(eq=False)
 class QueueInUse(XingliuError):
-    """Queue {queue} is not in the file, but still used by: {users}"""
+    """Queue {queue} is not in the file, or gets others below it, and jobs or projects still use it: {users}"""
 
     code: ClassVar[str] = "queue_in_use"
-    hint: ClassVar[str] = "Keep it in the file, at least until its jobs have ended and no project has it as its default."
+    hint: ClassVar[str] = "Keep it as it is, at least until its jobs have ended and no project has it as its default."
     queue: str
     users: str

@@ -90,12 +90,29 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A waiting line with a quota by kind (see `Flavor.quota_kind`); None is without bound."""
+    """A waiting line: a leaf of a tree, or the parent of others. Bounds go by kind (see `Flavor.quota_kind`); None is none.
+
+    Attributes:
+        quota: its own share; only preemptible work may hold more.
+        parent: None is under the root.
+        borrow_limit: how much more than its quota it may hold, where others leave it.
+        lend_limit: how much of its quota others of the same parent may hold while it does not; None is all of it.
+        user_limit, project_limit: what one user, or one project, may hold in it and below it.
+        weight: its part of what is left over, against others of the same parent.
+        min_runtime_us: how long a job of it runs before others may have it stopped.
+    """
 
     name: QueueName
     quota: Resources | None = None
     held: bool = False
     generation: int = 0
+    parent: QueueName | None = None
+    borrow_limit: Resources | None = None
+    lend_limit: Resources | None = None
+    user_limit: Resources | None = None
+    project_limit: Resources | None = None
+    weight: int = 1
+    min_runtime_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

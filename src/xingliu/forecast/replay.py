@@ -49,8 +49,7 @@ def _expect(snapshot: Snapshot, job: JobId, policy: Decide, plan: Plan) -> Expec
             return _start(snapshot, cloud, decision, ended)
         if decision.wait.reason in (PendingReason.HELD, PendingReason.EXCEEDS_LIMIT):
             return _hopeless(decision.wait)
-        for place in plan.placements:
-            cloud.start(place)
+        cloud.follow(plan)
         ended = cloud.step()
         if not ended:
             return _unknown(cloud, cloud.pending[job], decision.wait)
@@ -77,7 +76,8 @@ def _start(snapshot: Snapshot, cloud: VirtualCloud, place: Place, ended: tuple[R
     nodes = {seat.node for seat in place.seats}
     made_room = [job.id for job in ended if any(seat.node in nodes for seat in job.seats)]
     blockers = tuple(made_room or [job.id for job in ended])
-    basis = f"when {blockers[0]} reaches its time limit, if nothing ends earlier and nothing new goes before it"
+    how = "has made room" if ended[0].leaves_us is not None else "reaches its time limit"
+    basis = f"when {blockers[0]} {how}, if nothing ends earlier and nothing new goes before it"
     return Expectation(cloud.now_us, basis, blockers[:BLOCKERS_MAX], place.seats)
 
 

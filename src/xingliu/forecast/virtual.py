@@ -1,14 +1,15 @@
 """A snapshot that can be moved on: jobs end, jobs start, and what is free follows."""
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import replace
 
 from xingliu.kernel.ids import JobId, QueueName
-from xingliu.scheduling.model import NodeView, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
 
 
 class VirtualCloud:
-    """The cloud of one snapshot in virtual time. Nothing is submitted, no node changes state."""
+    """The cloud of one snapshot in virtual time. Nothing is submitted but by `submit`, and no node changes state."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._first = snapshot
@@ -20,36 +21,80 @@ class VirtualCloud:
         self._running: dict[int, RunningJob] = {}  # by a number: what still lets go of one attempt may start another
         self._ends: list[tuple[int, JobId, int]] = []
         for job in snapshot.running:
-            self._run(job)
+            self._run(job, job.ends_us if job.leaves_us is None else job.leaves_us)
 
     @property
     def running(self) -> tuple[RunningJob, ...]:
         return tuple(self._running.values())
 
-    def _run(self, job: RunningJob) -> None:
+    @property
+    def next_end_us(self) -> int | None:
+        """When the next running job ends, None when none will; it may be past already."""
+        while self._ends and self._ends[0][2] not in self._running:
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
+
+    def _run(self, job: RunningJob, ends_us: int | None) -> None:
         self._numbers += 1
         self._running[self._numbers] = job
-        if job.ends_us is not None:
-            heapq.heappush(self._ends, (job.ends_us, job.id, self._numbers))
+        if ends_us is not None:
+            heapq.heappush(self._ends, (ends_us, job.id, self._numbers))
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, pending: Iterable[PendingJob] | None = None) -> Snapshot:
+        """As it is now; with `pending`, as if only those waited."""
         return replace(
             self._first,
             now_us=self.now_us,
             nodes=tuple(self._nodes.values()),
             queues=tuple(self._queues.values()),
-            pending=tuple(self.pending.values()),
+            pending=tuple(self.pending.values() if pending is None else pending),
             running=self.running,
         )
 
-    def start(self, place: Place) -> None:
-        """Give the job its seats now; it ends when what is left of its time limit is over."""
+    def submit(self, job: PendingJob) -> None:
+        """From now on it waits."""
+        self.pending[job.id] = job
+
+    def follow(self, plan: Plan) -> None:
+        """Start what is placed, each until its time limit, and `give_way`."""
+        for place in plan.placements:
+            self.start(place, comes_back=True)
+        self.give_way(plan)
+
+    def give_way(self, plan: Plan) -> None:
+        """Keep what is claimed, and let what has to stop for others have its grace."""
+        for decision in plan.decisions:
+            if isinstance(decision, StayPending) and self.pending[decision.job].claim != decision.claim:
+                self.pending[decision.job] = replace(self.pending[decision.job], claim=decision.claim)
+        stopped = {evict.job: evict for evict in plan.evictions}
+        for number, job in list(self._running.items()) if stopped else ():
+            if job.id in stopped and job.leaves_us is None:
+                del self._running[number]
+                leaves_us = self.now_us + job.grace_us
+                self._run(replace(job, leaves_us=leaves_us, leaves_for=stopped[job.id].preemptor), leaves_us)
+
+    def start(self, place: Place, *, run_us: int | None = None, comes_back: bool = False) -> None:
+        """Give the job its seats now; it ends after `run_us`, else when what is left of its time limit is over.
+
+        Only one that `comes_back` may be stopped for others.
+        """
         job = self.pending.pop(place.job)
-        ends_us = None if job.time_left_us is None else self.now_us + job.time_left_us
-        self._run(RunningJob(job.id, job.name, job.queue, place.seats, ends_us))
+        limit_us = None if job.time_left_us is None else self.now_us + job.time_left_us
+        ends_us = limit_us if run_us is None else self.now_us + run_us
+        again = replace(job, claim=None) if comes_back else None
+        runs = RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user, again, self.now_us)
+        self._run(runs, ends_us)
         for seat in place.seats:
             self._nodes[seat.node] = _with_less(self._nodes[seat.node], seat)
             self._charge(job.queue, seat, sign=1)
+
+    def advance(self, now_us: int) -> tuple[RunningJob, ...]:
+        """Move to `now_us` and let everything end that ends until then."""
+        ended: list[RunningJob] = []
+        while (next_us := self.next_end_us) is not None and next_us <= now_us:
+            ended.append(self._end_next())
+        self.now_us = now_us
+        return tuple(ended)
 
     def step(self) -> tuple[RunningJob, ...]:
         """Move to the next end and let everything end that ends then; nothing when nothing more will end.
@@ -57,19 +102,22 @@ class VirtualCloud:
         A job that is past its limit already ends now.
         """
         ended: list[RunningJob] = []
-        while self._ends and (not ended or self._ends[0][0] <= self.now_us):
-            ends_us, _, number = heapq.heappop(self._ends)
-            self.now_us = max(self.now_us, ends_us)
-            gone = self._running.pop(number)
-            self._end(gone)
-            ended.append(gone)
+        while (next_us := self.next_end_us) is not None and (not ended or next_us <= self.now_us):
+            self.now_us = max(self.now_us, next_us)
+            ended.append(self._end_next())
         return tuple(ended)
 
-    def _end(self, gone: RunningJob) -> None:
+    def _end_next(self) -> RunningJob:
+        gone = self._running.pop(heapq.heappop(self._ends)[2])
         for seat in gone.seats:
             if seat.node in self._nodes:
                 self._nodes[seat.node] = _with_more(self._nodes[seat.node], seat)
             self._charge(gone.queue, seat, sign=-1)
+        if gone.leaves_for is not None and gone.again is not None:
+            left_us = gone.again.time_left_us
+            ran_us = self.now_us - gone.started_us
+            self.pending[gone.id] = replace(gone.again, time_left_us=None if left_us is None else max(0, left_us - ran_us))
+        return gone
 
     def _charge(self, queue: QueueName, seat: Seat, *, sign: int) -> None:
         view = self._queues.get(queue)

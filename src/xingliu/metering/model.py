@@ -34,6 +34,7 @@ class LostTo(StrEnum):
     HELD = "held"
     CANCELLED = "cancelled"
     TIME_LIMIT = "time limit"
+    PREEMPTED = "preemption"
 
 
 @dataclass(frozen=True, slots=True)

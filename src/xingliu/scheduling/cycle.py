@@ -1,18 +1,38 @@
 """What one call of `decide` works with: the snapshot, indexed, and marks of how it looked as the line moved on."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName
-from xingliu.kernel.resources import Resources
-from xingliu.scheduling.model import NodeView, PendingJob, Snapshot
+from xingliu.kernel.ids import FlavorName, JobId, QueueName
+from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
+from xingliu.scheduling.eviction import Evictions
+from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.orders import Policy
 from xingliu.scheduling.quota import Quotas, charge
-from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole, suits
-from xingliu.workloads.model import GpuRequest
+from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
+from xingliu.workloads.model import Claim, GpuRequest
 
 Counts = dict[tuple[FlavorName, Amount], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job without seats.
+
+    Attributes:
+        admitted: the flavors of which its queues would have let it take some at its turn.
+        claim: the room that is kept for it from now on, and `leaving`, who lets go of it.
+        behind: the job of its queue that it may not pass.
+    """
+
+    job: PendingJob
+    admitted: tuple[FlavorName, ...]
+    claim: Claim | None = None
+    leaving: tuple[JobId, ...] = ()
+    behind: JobId | None = None
 
 
 class Cycle:
@@ -20,15 +40,25 @@ class Cycle:
 
     Attributes:
         line: the pending jobs in the order in which they are decided.
+        heads: of queues in which nothing passes, the job that all others wait behind.
         placed: those that got seats so far, and on which flavor.
+        evicted: those that have to stop for others.
+        leaving: who is stopping already, by the job it is stopping for.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+        self.snapshot, self.policy = snapshot, policy
+        self.heads: dict[QueueName, JobId] = {}
         self.room = Room(snapshot.nodes)
-        self.quotas = Quotas(snapshot.queues, self.room.models)
-        self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, job.submitted_us, job.id))
+        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: _capacity(snapshot.nodes))
+        self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, policy.order.key(job)))
         self.placed: list[tuple[PendingJob, FlavorName]] = []
+        self.evicted: list[Evict] = []
+        self.leaving = _leaving_for(snapshot.running)
+        for gone in snapshot.running:
+            if gone.leaves_us is not None:
+                self.quotas.leave(gone)
+        self.evictions = Evictions(snapshot, self.room, self.quotas, policy.rule)
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
         self._costs: dict[tuple[FlavorName, Amount, int], Resources] = {}
         self._asked: dict[int, set[Amount]] = {}
@@ -52,6 +82,14 @@ class Cycle:
         if key not in self._costs:
             self._costs[key] = charge(flavor, asked) * replicas
         return self._costs[key]
+
+    def could_start(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> bool:
+        """Whether it fits a cloud that is empty and whole, and queues that hold nothing."""
+        asked = amount_asked(job.request)
+        return any(
+            self.whole[flavor].count(asked, job.replicas) == job.replicas and self.quotas.block(job, cost, empty=True) is None
+            for flavor, cost in costs
+        )
 
     def enter(self, priority: int) -> None:
         """The line reaches jobs of `priority`: mark how many nodes each of their requests fits now."""
@@ -105,6 +143,34 @@ class Cycle:
             if counted(node):
                 spots[node.flavor].append(Spot(amount(node), number))
         return {flavor: Shelf(of_flavor) for flavor, of_flavor in spots.items()}
+
+
+def _leaving_for(running: Iterable[RunningJob]) -> dict[JobId, list[RunningJob]]:
+    found: dict[JobId, list[RunningJob]] = {}
+    for job in running:
+        if job.leaves_for is not None:
+            found.setdefault(job.leaves_for, []).append(job)
+    return found
+
+
+def place(cycle: Cycle, job: PendingJob, flavor: FlavorName, taken: Sequence[Taken]) -> Place:
+    """Seats for the whole gang on nodes that were taken for it."""
+    asked = amount_asked(job.request)
+    resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
+    cost = charge(flavor, asked)
+    cycle.quotas.take(job, cycle.cost(flavor, asked, job.replicas))
+    cycle.placed.append((job, flavor))
+    seats = (Seat(rank, node.name, node.pool, flavor, resources, cost, gpus) for rank, (node, gpus) in enumerate(taken))
+    return Place(job.id, tuple(seats), job.generation)
+
+
+def _capacity(nodes: Iterable[NodeView]) -> Resources:
+    """All of the nodes that are not retired, by quota kind."""
+    amounts: Counter[str] = Counter()
+    for node in nodes:
+        if node.state is not NodeState.RETIRED:
+            amounts.update(charge(node.flavor, amount_whole(node)))
+    return Resources(amounts)
 
 
 def _out_of_service(node: NodeView) -> bool:

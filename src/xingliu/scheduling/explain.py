@@ -10,24 +10,17 @@ from dataclasses import dataclass, field
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.kernel.units import show_milli
-from xingliu.scheduling.cycle import Cycle
+from xingliu.scheduling.cycle import Cycle, Waiting
 from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
+from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
-from xingliu.workloads.model import GpuRequest, PendingReason, Wait
+from xingliu.workloads.model import Claim, GpuRequest, PendingReason, Wait
 
 AHEAD_MAX = 20
 NAMES_MAX = 3
 
 Explanation = tuple[PendingReason, str, dict[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job without seats, and the flavors of which its queue's quota would have let it take some at its turn."""
-
-    job: PendingJob
-    admitted: tuple[FlavorName, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ def explain(cycle: Cycle, decisions: Sequence[Place | Waiting]) -> Iterator[Plac
             yield decision
         else:
             reason, sentence, numbers = walk.explain(decision)
-            yield StayPending(decision.job.id, Wait(reason, sentence, numbers, cycle.snapshot.cycle))
+            yield StayPending(decision.job.id, Wait(reason, sentence, numbers, cycle.snapshot.cycle), decision.claim)
 
 
 class _Walk:
@@ -77,17 +70,27 @@ class _Walk:
         self._queue_lines: dict[QueueName, Line] = {}
         self._large: dict[tuple[GpuRequest | None, Amount, int], tuple[FlavorName, ...]] = {}
         self._shortages: dict[tuple[GpuRequest | None, Amount, int, tuple[FlavorName, ...]], Shortage] = {}
+        self._kept_nodes: dict[tuple[FlavorName, Amount], int] = {}
         self._placed_above: dict[tuple[int, tuple[FlavorName, ...]], Line] = {}
 
     def explain(self, waiting: Waiting) -> Explanation:
         job = waiting.job
+        if waiting.claim is not None:
+            return _claimed(job, waiting.claim, waiting.leaving)
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
         large = self._large_enough(job)
+        if large and waiting.behind is not None:
+            sentence = f"It asks for {_request(job)}; its queue {job.queue} goes strictly by turn, and a job before it waits."
+            return (
+                PendingReason.RESERVED_FOR_OTHERS,
+                sentence,
+                {"asked": _asked(job), "ahead": [waiting.behind], "ahead_count": 1},
+            )
         if not large:
             return self._too_large(job)
         quotas = self._cycle.quotas
-        possible = [flavor for flavor in large if quotas.could_admit(job.queue, self._cost(job, flavor))]
+        possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
         if not possible:
             return self._above_quota(job, large[0])
         flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
@@ -110,7 +113,7 @@ class _Walk:
         return self._large[key]
 
     def _held(self, job: PendingJob) -> Explanation:
-        who = "It" if job.held else f"Its queue {job.queue}"
+        who = "It" if job.held else f"Its queue {self._cycle.quotas.held(job.queue)}"
         return PendingReason.HELD, f"{who} is held until it is released.", {"job_held": job.held, "queue": job.queue}
 
     def _too_large(self, job: PendingJob) -> Explanation:
@@ -128,26 +131,31 @@ class _Walk:
         return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {rest}.", numbers
 
     def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        cost, quota = self._cost(job, flavor), self._cycle.quotas.bound(job.queue)
-        assert quota is not None  # without a bound nothing is above it
-        kind = self._cycle.quotas.over(job.queue, cost, Resources())[0]
-        sentence = (
-            f"It asks for {quota_amount(kind, cost[kind])}; queue {job.queue} may never hold more than {show_milli(quota[kind])}."
-        )
-        return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota)}
+        cost = self._cost(job, flavor)
+        block = self._cycle.quotas.block(job, cost, empty=True)
+        assert block is not None, "without a bound nothing is above it"
+        sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_never(block)}."
+        return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), **self._bounds(block)}
 
     def _no_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        quotas, cost = self._cycle.quotas, self._cost(job, flavor)
-        quota, in_use = quotas.bound(job.queue), quotas.in_use(job.queue)
-        assert quota is not None  # without a bound nothing is above it
-        kind = quotas.over(job.queue, cost, in_use)[0]
-        sentence = (
-            f"It asks for {quota_amount(kind, cost[kind])}; "
-            f"queue {job.queue} holds {show_milli(in_use[kind])} of the {show_milli(quota[kind])} in its quota."
-        )
-        held = {"asked": _asked(job), "charge": dict(cost), "quota": dict(quota), "in_use": dict(in_use)}
-        ahead = self._queue_lines.get(job.queue, Line()).numbers
-        return PendingReason.WAITING_FOR_QUOTA, sentence, {**held, **ahead}
+        cost = self._cost(job, flavor)
+        block = self._cycle.quotas.block(job, cost)
+        assert block is not None, "without a bound nothing is above it"
+        sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_holds(block)}."
+        numbers = {"asked": _asked(job), "charge": dict(cost), **self._bounds(block)}
+        return PendingReason.WAITING_FOR_QUOTA, sentence, numbers | self._queue_lines.get(job.queue, Line()).numbers
+
+    def _bounds(self, block: Block) -> dict[str, object]:
+        quota = self._cycle.quotas.quota(block.queue)
+        return {
+            "queue": block.queue,
+            "bound": block.bound.value,
+            "kind": block.kind,
+            "most": block.most,
+            "held": block.held,
+            "quota": None if quota is None else dict(quota),
+            "in_use": dict(self._cycle.quotas.in_use(block.queue)),
+        }
 
     def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Explanation:
         short = self._shortage(job, flavors)
@@ -155,12 +163,22 @@ class _Walk:
         if short.fits_with_all_back:
             sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
             return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
+        if any(self._kept(job, flavor) for flavor in flavors):
+            sentence = f"It asks for {_request(job)}; {short.found}, and what else is free is kept for jobs that go before it."
+            return PendingReason.RESERVED_FOR_OTHERS, sentence, numbers | self._line.numbers
         if self._behind(job, flavors):
             above = self._placed_higher(job.priority, flavors)
             took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
             return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
         sentence = f"It asks for {_request(job)}; {short.found}."
         return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | self._line.numbers
+
+    def _kept(self, job: PendingJob, flavor: FlavorName) -> bool:
+        """Whether it would fit but for what is kept for others."""
+        asked, room = amount_asked(job.request), self._cycle.room
+        if room.keeps and (flavor, asked) not in self._kept_nodes:
+            self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
+        return room.keeps and self._kept_nodes[flavor, asked] >= job.replicas
 
     def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> bool:
         """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""
@@ -225,6 +243,40 @@ def _largest(spots: Sequence[Spot | None]) -> Spot | None:
 
 def _spot_numbers(cycle: Cycle, spot: Spot | None) -> dict[str, object] | None:
     return None if spot is None else {"node": cycle.room.nodes[spot.node].name, **spot.free._asdict()}
+
+
+def _claimed(job: PendingJob, claim: Claim, leaving: tuple[JobId, ...]) -> Explanation:
+    on = listed([*claim.nodes[:NAMES_MAX], *(["others"] if len(claim.nodes) > NAMES_MAX else [])])
+    who = f"{counted(len(leaving), 'job')} {'stops' if len(leaving) == 1 else 'stop'} to make room for it" if leaving else ""
+    sentence = f"It asks for {_request(job)}; {who or 'room is kept for it'} on {on}."
+    numbers = {
+        "asked": _asked(job),
+        "nodes": list(claim.nodes[:AHEAD_MAX]),
+        "since_us": claim.since_us,
+        "leaving": list(leaving[:AHEAD_MAX]),
+        "leaving_count": len(leaving),
+    }
+    return PendingReason.PREEMPTION_IN_PROGRESS, sentence, numbers
+
+
+def _never(block: Block) -> str:
+    most = show_milli(block.most)
+    if block.bound in (Bound.USER, Bound.PROJECT):
+        return f"{block.bound.value.split()[0]} {block.holder} may never hold more than {most} in queue {block.queue}"
+    return f"queue {block.queue} may never hold more than {most}"
+
+
+def _holds(block: Block) -> str:
+    held, most = show_milli(block.held), show_milli(block.most)
+    if block.bound in (Bound.USER, Bound.PROJECT):
+        who = f"{block.bound.value.split()[0]} {block.holder}"
+        return f"{who} holds {held} of the {most} that one {block.bound.value.split()[0]} may hold in queue {block.queue}"
+    of = {
+        Bound.QUOTA: f"the {most} in its quota",
+        Bound.BORROW: f"the {most} in its quota and borrow limit",
+        Bound.LEND: f"the {most} it may while others keep what they do not lend",
+    }[block.bound]
+    return f"queue {block.queue} holds {held} of {of}"
 
 
 def _request(job: PendingJob) -> str:

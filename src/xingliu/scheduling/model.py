@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName
+from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
-from xingliu.workloads.model import ResourceRequest, Wait
+from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
+
+NOBODY, NO_PROJECT = UserId(""), ProjectId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +27,31 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """A queue's bound and what its jobs hold now, both by `Flavor.quota_kind`; quota None is without bound."""
+    """A queue's bounds and what its own jobs hold now, by `Flavor.quota_kind`; a bound that is None is none.
+
+    `parent` None: under the root. What the queues below it hold is not in `in_use`.
+    """
 
     name: QueueName
     quota: Resources | None
     in_use: Resources
     held: bool = False
     generation: int = 0
+    parent: QueueName | None = None
+    borrow_limit: Resources | None = None
+    lend_limit: Resources | None = None
+    user_limit: Resources | None = None
+    project_limit: Resources | None = None
+    min_runtime_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PendingJob:
     """A gang that waits: `replicas` copies of `request` on as many different nodes, all or none.
 
-    `time_left_us`: what remains of its time limit, None without one; only forecasts use it.
+    Attributes:
+        time_left_us: what remains of its time limit, None without one; only forecasts use it.
+        claim: nodes on which room is kept for it.
     """
 
     id: JobId
@@ -52,6 +65,9 @@ class PendingJob:
     held: bool = False
     time_left_us: int | None = None
     generation: int = 0
+    user: UserId = NOBODY
+    preemptible: bool = False
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +85,31 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job that holds leases. `ends_us` is the latest instant its time limit allows, None if it has none."""
+    """A job that holds leases.
+
+    Attributes:
+        ends_us: the latest instant its time limit allows, None if it has none.
+        again: how it would wait if it were stopped for another; None where that cannot be.
+        started_us, saved_us: since when it runs, and when a checkpoint of this attempt was last seen to change.
+        leaves_us: when it is killed at the latest, if it is stopping.
+        leaves_for: the job it was stopped for.
+        grace_us: between its signal and SIGKILL.
+    """
 
     id: JobId
     name: str
     queue: QueueName
     seats: tuple[Seat, ...]
     ends_us: int | None
+    project: ProjectId = NO_PROJECT
+    user: UserId = NOBODY
+    again: PendingJob | None = None
+    started_us: int = 0
+    saved_us: int | None = None
+    leaves_us: int | None = None
+    leaves_for: JobId | None = None
+    grace_us: int = 0
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +136,31 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class StayPending:
-    """Leave it waiting, for this reason."""
+    """Leave it waiting, for this reason; with a claim, nobody else gets that room."""
 
     job: JobId
     wait: Wait
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Stop it with its signal and grace, for `preemptor`; it comes back."""
+
+    job: JobId
+    why: StopWhy
+    preemptor: JobId
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One decision for each pending job of the snapshot it was made from."""
+    """One decision for each pending job of the snapshot it was made from, and what runs that has to stop for them."""
 
     version: int
     cycle: int
     decisions: tuple[Place | StayPending, ...]
+    evictions: tuple[Evict, ...] = ()
 
     @property
     def placements(self) -> tuple[Place, ...]:

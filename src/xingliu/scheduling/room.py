@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import FlavorName
+from xingliu.kernel.ids import FlavorName, NodeName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, gpu_of
 from xingliu.scheduling.model import NodeView
 from xingliu.workloads.model import GpuRequest, ResourceRequest
@@ -24,11 +24,17 @@ class Amount(NamedTuple):
     memory_bytes: int
 
 
+NOTHING = Amount(0, 0, 0)
+
+
 class Spot(NamedTuple):
     """A node by its number in name order, and what is free on it."""
 
     free: Amount
     node: int
+
+
+Taken = tuple[NodeView, tuple[int, ...]]
 
 
 def suits(gpu: GpuRequest | None, model: str | None) -> bool:
@@ -131,7 +137,7 @@ class Shelf:
 
 
 class Room:
-    """What is free on the ready nodes, and what placing takes from it. It only shrinks."""
+    """What is free on the ready nodes, and what placing and keeping takes from it. It only shrinks. Nodes go by number."""
 
     def __init__(self, nodes: Iterable[NodeView]) -> None:
         self.nodes = sorted(nodes, key=lambda node: node.name)
@@ -143,8 +149,20 @@ class Room:
             if node.state is NodeState.READY:
                 ready.setdefault(node.flavor, []).append(Spot(amount_free(node), number))
         self.shelves = {flavor: Shelf(ready.get(flavor, ())) for flavor in sorted(self.models)}
+        self._numbers = {node.name: number for number, node in enumerate(self.nodes)}
         self._gpus: dict[int, tuple[int, ...]] = {}
+        self._left: dict[int, Amount] = {}
+        self._kept: dict[int, Amount] = {}
         self._at_most: dict[tuple[FlavorName, Amount], int] = {}
+
+    def ready_number(self, name: NodeName) -> int | None:
+        """The node's number; None where it is not there or not ready."""
+        number = self._numbers.get(name)
+        return number if number is not None and self.nodes[number].state is NodeState.READY else None
+
+    def left(self, number: int) -> Amount:
+        """What is free on that node now."""
+        return self._left[number] if number in self._left else amount_free(self.nodes[number])
 
     def fits(self, flavor: FlavorName, asked: Amount, replicas: int) -> bool:
         """Whether `replicas` nodes of the flavor have room. What did not fit is remembered: the room only shrinks."""
@@ -156,17 +174,45 @@ class Room:
             self._at_most[flavor, asked] = found
         return found >= replicas
 
-    def take(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[tuple[NodeView, tuple[int, ...]]]:
+    def take(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[Taken]:
         """Take the tightest nodes, which `fits` said there are: each with its lowest free GPU indices, in node order."""
-        shelf = self.shelves[flavor]
-        spots = shelf.tightest(asked, replicas)
-        for spot in spots:
-            shelf.take(spot)
-        taken = []
-        for free, number in sorted(spots, key=lambda spot: spot.node):
-            node = self.nodes[number]
-            gpus = self._gpus[number] if number in self._gpus else tuple(sorted(node.free_gpus))
-            self._gpus[number] = gpus[asked.gpus :]
-            taken.append((node, gpus[: asked.gpus]))
-            shelf.put(Spot(Amount(*(have - want for have, want in zip(free, asked, strict=True))), number))
-        return taken
+        return self.take_on(flavor, asked, [spot.node for spot in self.shelves[flavor].tightest(asked, replicas)])
+
+    def take_on(self, flavor: FlavorName, asked: Amount, numbers: Iterable[int]) -> list[Taken]:
+        """The same on given nodes, which have the room."""
+        return [self._take(self.shelves[flavor], asked, number) for number in sorted(numbers)]
+
+    def keep(self, flavor: FlavorName, asked: Amount, number: int) -> None:
+        """Keep what is free there, up to what is asked, from everyone in this cycle."""
+        part = Amount(*(min(have, want) for have, want in zip(self.left(number), asked, strict=True)))
+        self._take(self.shelves[flavor], part, number)
+        self._kept[number] = _sum(self._kept.get(number, NOTHING), part)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept."""
+        return bool(self._kept)
+
+    def kept(self, flavor: FlavorName, asked: Amount) -> int:
+        """How many nodes of the flavor would have room but for what is kept there."""
+        mine = (number for number in self._kept if self.nodes[number].flavor == flavor)
+        return sum(
+            not covers(self.left(number), asked) and covers(_sum(self.left(number), self._kept[number]), asked) for number in mine
+        )
+
+    def _take(self, shelf: Shelf, asked: Amount, number: int) -> Taken:
+        node, free = self.nodes[number], self.left(number)
+        shelf.take(Spot(free, number))
+        gpus = self._gpus[number] if number in self._gpus else tuple(sorted(node.free_gpus))
+        self._gpus[number] = gpus[asked.gpus :]
+        self._left[number] = Amount(*(have - want for have, want in zip(free, asked, strict=True)))
+        shelf.put(Spot(self._left[number], number))
+        return node, gpus[: asked.gpus]
+
+
+def covers(free: Amount, asked: Amount) -> bool:
+    return all(have >= want for have, want in zip(free, asked, strict=True))
+
+
+def _sum(one: Amount, other: Amount) -> Amount:
+    return Amount(*(first + second for first, second in zip(one, other, strict=True)))

@@ -1,6 +1,7 @@
 """What a simulated cloud is made of: its machine, its operator file, its tenants. All drawn from the seed."""
 
 from random import Random
+from typing import Any
 
 from xingliu.control.actors import actor_of
 from xingliu.control.bootstrap import ADMIN
@@ -14,6 +15,7 @@ from xingliu.tenancy.model import Actor, Binding, Role
 GB = 10**9
 TENANTS = ("acme", "zeta")
 QUEUES = ("default", "research", "batch")
+PARENT = "labs"
 GPU = "H100"
 
 
@@ -48,12 +50,27 @@ def has_gpus(estate: dict[str, object]) -> bool:
 
 
 def draw_queues(dice: Random, *, gpus: bool) -> list[dict[str, object]]:
-    """The queues, with other quotas each time."""
-    queues: list[dict[str, object]] = [{"name": QUEUES[0]}]
-    for name in QUEUES[1:]:
-        quota = {"cpu": dice.choice((1, 4, 8, 16)), **({"h100": dice.choice((0, 2, 4, 8))} if gpus else {})}
-        queues.append({"name": name, "quota": quota})
-    return queues
+    """The queues, as a tree or side by side, with other bounds each time."""
+    queues = [_draw_queue(dice, name, gpus=gpus) for name in QUEUES[1:]]
+    if dice.random() < 0.3:
+        return [{"name": QUEUES[0]}, *queues]
+    above: dict[str, object] = {"name": PARENT, "children": queues}
+    if dice.random() < 0.5:
+        kinds = ("cpu", "h100") if gpus else ("cpu",)
+        above["quota"] = {kind: sum(queue["quota"][kind] for queue in queues) + dice.choice((0, 2)) for kind in kinds}
+        above["borrow_limit"] = dict.fromkeys(kinds, dice.choice((0, 4)))
+    return [{"name": QUEUES[0]}, above]
+
+
+def _draw_queue(dice: Random, name: str, *, gpus: bool) -> dict[str, Any]:
+    def amounts(cores: tuple[int, ...], cards: tuple[int, ...]) -> dict[str, int]:
+        return {"cpu": dice.choice(cores), **({"h100": dice.choice(cards)} if gpus else {})}
+
+    queue: dict[str, Any] = {"name": name, "quota": amounts((1, 4, 8, 16), (0, 2, 4, 8))}
+    for limit, chance in (("borrow_limit", 0.5), ("lend_limit", 0.3), ("user_limit", 0.2), ("project_limit", 0.2)):
+        if dice.random() < chance:
+            queue[limit] = amounts((0, 2, 8), (0, 1, 4))
+    return queue
 
 
 def _pool(name: str, flavor: str, count: int, cores: int) -> dict[str, object]:

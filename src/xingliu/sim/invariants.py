@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
+from xingliu.fleet.model import NodeState, Queue
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
@@ -16,7 +17,7 @@ from xingliu.scheduling.model import Snapshot
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
-from xingliu.workloads.model import FINAL, Job, JobState, Lease, Outcome
+from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -43,18 +44,23 @@ class Invariants:
         self._cloud = cloud
         self._store = MemoryStore(cloud.record)
         self._chronicle = Chronicle()
+        self._promised: dict[JobId, tuple[int, Claim, object]] = {}
+        self._answering: Counter[NodeName] = Counter()
         self.checked = 0
         self.foretold = 0
 
     def check(self) -> None:
         """Raises Broken."""
         self.checked += 1
+        for node in self._cloud.machines.nodes():
+            self._answering[node] = 0 if node in self._cloud.machines.silent else self._answering[node] + 1
         with self._store.read() as unit:
             jobs = {job.id: job for job in unit.jobs.find()}
             leases = unit.leases.find({"released_us": None})
             self._check_devices(unit, leases)
-            self._check_quota(unit, leases)
+            self._check_quota(unit, jobs, leases)
             self._check_leases(unit, jobs, leases)
+            self._check_evictions(jobs)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
             if self.checked % CONSERVED_EVERY == 0:
@@ -89,20 +95,24 @@ class Invariants:
             if not resources.within(capacity):
                 self.hold(False, f"{name} has {capacity} and leases {resources}")
 
-    def _check_quota(self, unit: Unit, leases: list[Lease]) -> None:
-        """A queue holds more than its quota only of what it held before an operator lowered that."""
-        charges: dict[tuple[QueueName, str], list[tuple[int, JobId]]] = defaultdict(list)
-        for lease in leases:
-            for kind, amount in charge_of(lease).items():
-                charges[lease.queue, kind].append((amount, lease.job))
+    def _check_quota(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
+        """A queue and all above it hold more than they may only of what they held before an operator lowered that."""
         queues = {queue.name: queue for queue in unit.queues.find()}
-        for (name, kind), held in charges.items():
-            quota = queues[name].quota
-            bounded = quota is not None and (kind in quota or not kind.startswith("cpu.h100"))
-            if quota is not None and bounded and (total := sum(amount for amount, _ in held)) > quota[kind]:
-                changed = _last(unit, "queue.updated", name)
-                late = [job for _, job in held if _last(unit, "job.placed", job) > changed]
-                self.hold(not late, f"queue {name} holds {total} of {kind}, its quota is {quota[kind]}; placed since: {late}")
+        held: dict[tuple[QueueName, str, str, str], list[tuple[int, JobId]]] = defaultdict(list)
+        for lease in leases:
+            job = jobs[lease.job]
+            holders = (("all", ""), ("user", job.user), ("project", job.project))
+            for queue in _path(queues, lease.queue):
+                for kind, amount in charge_of(lease).items():
+                    for holder, who in (*holders, *(() if job.spec.preemptible else (("fixed", ""),))):
+                        held[queue.name, kind, holder, who].append((amount, lease.job))
+        for (name, kind, holder, who), charges in held.items():
+            most, total = _most(queues[name], kind, holder), sum(amount for amount, _ in charges)
+            if most is not None and total > most:
+                changed = max(_last(unit, "queue.updated", name), _last(unit, "queue.created", name))
+                late = [job for _, job in charges if _last(unit, "job.placed", job) > changed]
+                what = f"queue {name} holds {total} of {kind} ({holder} {who}), it may {most}; placed since: {late}"
+                self.hold(not late, what)
 
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
@@ -125,6 +135,31 @@ class Invariants:
         self.hold(len(set(nodes)) == len(nodes) == job.spec.nodes, f"{job.id} is half placed")
         ended = {each.outcome for each in attempts} - {None, Outcome.SUCCEEDED}
         self.hold(not ended or job.state is JobState.STOPPING, f"{job.id} is {job.state}, and a rank is {ended}")
+
+    def _check_evictions(self, jobs: Mapping[JobId, Job]) -> None:
+        """Nobody stops but for one who was promised the room; and that one then starts, or something came between.
+
+        What may come: the job is stopped or held, a queue's bounds change, or a node of the promised ones fails or drains.
+        """
+        plane = self._cloud.plane
+        promised = {job.id for job in jobs.values() if job.claim is not None}
+        for job in jobs.values():
+            if job.stop_why in FOR_ANOTHER:
+                self.hold(job.stopped_for in jobs, f"{job.id} stops for {job.stopped_for}, which is nobody")
+                self.hold(job.stopped_for != job.id, f"{job.id} stops for itself")
+            self.hold(job.claim is None or job.state is JobState.PENDING, f"{job.id} is {job.state} and still claims room")
+        for job_id, claim in self._promised.items():
+            job = jobs[job_id]
+            kept = job_id in promised or job.state is not JobState.PENDING or job.attempt > claim[0] or job.held
+            nodes = {} if plane is None else plane.world.nodes
+            broken = any(name not in nodes or nodes[name].state is not NodeState.READY for name in claim[1].nodes)
+            self.hold(kept or broken or self._bounds() != claim[2], f"{job_id} was promised {claim[1].nodes}, and got nothing")
+        self._promised = {job.id: (job.attempt, job.claim, self._bounds()) for job in jobs.values() if job.claim is not None}
+
+    def _bounds(self) -> object:
+        """All queues as they are now."""
+        with self._store.read() as unit:
+            return tuple(unit.queues.find())
 
     def _check_events(self, unit: Unit, jobs: Mapping[JobId, Job]) -> None:
         """The log tells no impossible story, and what it says was granted stays granted."""
@@ -185,7 +220,7 @@ class Invariants:
             return
         for replica in machines.living():
             kill_at_us = jobs[replica.job].kill_at_us
-            if replica.node not in machines.silent and replica.ended_us is None and kill_at_us is not None:
+            if self._answering[replica.node] > STEPS_TO_KILL and replica.ended_us is None and kill_at_us is not None:
                 late_us = plane.clock.now_us() - kill_at_us
                 self.hold(late_us < LATEST_KILL_US, f"{replica.lease} was to be killed {late_us} us ago and lives")
 
@@ -211,13 +246,15 @@ class Invariants:
         self.hold(not list(self._cloud.machines.living()), "something runs in the end")
         with self._store.read() as unit:
             self._check_conservation(unit)
+            stops = unit.events.find({"type": "job.stopping"}, limit=1_000_000)
+        evicted = {event.subject for event in stops if event.facts.get("why") in FOR_ANOTHER}
         replicas = defaultdict(list)
         for replica in self._cloud.machines.replicas.values():
             replicas[replica.job].append(replica)
         for job in jobs.values():
             requests = self._cloud.requests
             unlaunchable = bool(job.spec.secrets) and job.tenant in requests.forgetful
-            asked = requests.asked[job.id]
+            asked = requests.asked[job.id] | ({"evict"} if job.id in evicted else set())
             told = foretold(job, replicas[job.id], asked, calm=self._cloud.calm, unlaunchable=unlaunchable)
             self.foretold += told is not None
             found = list(objections(job, replicas[job.id], asked, told, unlaunchable=unlaunchable))
@@ -228,6 +265,26 @@ def _last(unit: Unit, type_: str, subject: str) -> int:
     """The number of the newest event of that type; 0 where there is none."""
     found = unit.events.find({"type": type_, "subject": subject}, newest_first=True, limit=1)
     return found[0].seq if found else 0
+
+
+def _path(queues: Mapping[QueueName, Queue], name: QueueName) -> list[Queue]:
+    """The queue and all above it."""
+    found, at = [], queues.get(name)
+    while at is not None:
+        found.append(at)
+        at = queues.get(at.parent) if at.parent is not None else None
+    return found
+
+
+def _most(queue: Queue, kind: str, holder: str) -> int | None:
+    """What may be held of that kind in it, by all together, by what is not preemptible, by one user or project."""
+    bounds = {"user": queue.user_limit, "project": queue.project_limit}
+    bound = bounds.get(holder, queue.quota)
+    if bound is None or (kind not in bound and kind.startswith("cpu.h100")):
+        return None
+    if holder == "all":
+        return None if queue.borrow_limit is None else bound[kind] + queue.borrow_limit[kind]
+    return bound[kind]
 
 
 def _picture(snapshot: Snapshot) -> list[object]:

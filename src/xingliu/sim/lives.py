@@ -33,6 +33,7 @@ class Way:
     Attributes:
         exit_code, signal: how that rank's script ends; `signal` counts when it is not 0.
         mishap: what befalls that rank instead, at the end of its work (NOT_LAUNCHED: before it).
+        saves_every_us: how often each replica writes its checkpoint; 0 is never.
         lingers_us: between the end of each replica's process and nothing being left of it.
     """
 
@@ -43,6 +44,7 @@ class Way:
     mishap: Mishap = Mishap.NONE
     on_stop: OnStop = OnStop.DIES
     lingers_us: int = 0
+    saves_every_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +87,5 @@ def _draw_way(dice: Random, ranks: int, *, bad: bool) -> Way:
         mishap=mishap,
         on_stop=dice.choices(list(OnStop), (60, 20, 20))[0],
         lingers_us=dice.choice((0, 1000, SECOND_US // 3, 3 * SECOND_US)),
+        saves_every_us=dice.choice((0, SECOND_US, 5 * SECOND_US)),
     )

@@ -12,6 +12,7 @@ from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, LeaseId, NodeName
 from xingliu.sim.clock import Timeline
 from xingliu.sim.lives import Mishap, OnStop, Way, read_life
+from xingliu.workloads.model import Saved
 from xingliu.workloads.records import Phase, ReplicaRecord
 
 SIGKILL, SIGTERM = 9, 15
@@ -160,7 +161,7 @@ class Machines:
         for replica in self.living():
             before = (replica.started_us, replica.ended_us, replica.empty_us)
             self._live(replica, now_us, wall_us)
-            if before != (replica.started_us, replica.ended_us, replica.empty_us):
+            if replica.way.saves_every_us or before != (replica.started_us, replica.ended_us, replica.empty_us):
                 self._tell(replica)
 
     def _live(self, replica: Replica, now_us: int, wall_us: int) -> None:
@@ -230,8 +231,17 @@ class Machines:
             exit_code=exit_code,
             signal=signal,
             stopped=not replica.by_itself,
+            saved=self._saved(replica),
             message=replica.mishap.value or ("" if replica.started_us or not replica.ended_us else NOT_STARTED),
         )
+
+    def _saved(self, replica: Replica) -> Saved | None:
+        """The last checkpoint it wrote, as its shim saw it."""
+        every_us, until_us = replica.way.saves_every_us, replica.ended_us or self._timeline.true_us
+        count = (until_us - replica.started_us) // every_us if every_us and replica.started_us is not None else 0
+        if count < 1 or replica.started_us is None:
+            return None
+        return Saved("checkpoints", str(count), self._timeline.wall_us(replica.started_us + count * every_us))
 
     def _stamp(self, told_us: int | None, true_us: int | None) -> int | None:
         """What the node's clock showed when it was written down; what is written stays."""

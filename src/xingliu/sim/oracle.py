@@ -72,7 +72,7 @@ def objections(
     """What is wrong with how the job ended.
 
     Args:
-        asked: what people asked of it: stop, hold, release.
+        asked: what was asked of it: stop, hold, release by people; evict for another job.
         wanted: the state and number of attempts foretold, None where they cannot be.
         unlaunchable: its launch may have failed before any machine heard of it.
     """

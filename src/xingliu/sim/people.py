@@ -74,6 +74,7 @@ class People:
             "nodes": nodes,
             "resources": resources,
             "priority": dice.choice(("low", "normal", "normal", "high", "urgent")),
+            "preemptible": dice.random() < 0.4,
             "checkpoint": {"grace": dice.choice(("1s", "5s"))},
             "restart": dict(dice.choice(RESTARTS)),
         }

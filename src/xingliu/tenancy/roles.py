@@ -26,6 +26,7 @@ class Verb(StrEnum):
     CLOUD_APPLY = "cloud.apply"
     USAGE_READ = "usage.read"
     CONSERVATION_READ = "conservation.read"
+    SNAPSHOT_READ = "snapshot.read"
 
 
 V = Verb
@@ -44,7 +45,7 @@ _FINANCE = frozenset(
         V.CONSERVATION_READ,
     }
 )
-_OPERATOR = _FINANCE | {V.JOB_STOP, V.NODE_WRITE, V.CLOUD_APPLY}
+_OPERATOR = _FINANCE | {V.JOB_STOP, V.NODE_WRITE, V.CLOUD_APPLY, V.SNAPSHOT_READ}
 
 TABLE: dict[Role, frozenset[Verb]] = {
     Role.ADMIN: frozenset(Verb),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from xingliu.workloads.model import Attempt, Job, JobState, Lease, Outcome, StopWhy
+from xingliu.workloads.model import FOR_ANOTHER, Attempt, Job, JobState, Lease, Outcome, StopWhy
 from xingliu.workloads.records import Phase, ReplicaRecord
 from xingliu.workloads.signals import signal_name
 from xingliu.workloads.states import check_step
@@ -27,6 +27,8 @@ def outcome_of(job: Job, record: ReplicaRecord) -> Outcome:
     if record.phase is Phase.LOST:
         return Outcome.NODE_FAILURE
     if job.stop_us is not None and (record.stopped or record.ended_us is None or record.ended_us >= job.stop_us):
+        if job.stop_why in FOR_ANOTHER:
+            return Outcome.PREEMPTED
         return Outcome.TIMED_OUT if job.stop_why is StopWhy.TIME_LIMIT else Outcome.CANCELLED
     if record.phase is Phase.LAUNCH_FAILED:
         return Outcome.LAUNCH_FAILED
@@ -47,6 +49,7 @@ def describe(attempt: Attempt) -> str:
     how = {
         Outcome.SUCCEEDED: "succeeded",
         Outcome.NODE_FAILURE: "was lost",
+        Outcome.PREEMPTED: "was stopped for another job",
         Outcome.LAUNCH_FAILED: "could not be launched",
     }.get(attempt.outcome or Outcome.FAILED)
     if how is None:
@@ -65,6 +68,8 @@ def decide_end(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], *
         return _final(job, JobState.CANCELLED, shown, now_us, "it was asked to stop")
     if job.stop_why is StopWhy.TIME_LIMIT:
         return _final(job, JobState.TIMED_OUT, shown, now_us, "it reached its time limit")
+    if worst is None and job.stop_why in FOR_ANOTHER:
+        return _pending(job, "it made room for another job", "job.preempted", why=job.stop_why)
     if worst is None:
         return _pending(job, "it is held", "job.paused")
     return _after_failure(job, worst, now_us)
@@ -105,6 +110,7 @@ def _final(job: Job, state: JobState, shown: Attempt, now_us: int, sentence: str
         stop_why=None,
         stop_us=None,
         kill_at_us=None,
+        stopped_for=None,
         exit_code=shown.exit_code,
         signal=shown.signal,
         message="" if state is JobState.SUCCEEDED else sentence,
@@ -115,5 +121,5 @@ def _final(job: Job, state: JobState, shown: Attempt, now_us: int, sentence: str
 
 def _pending(job: Job, sentence: str, event: str, **facts: object) -> End:
     state = check_step(job.id, job.state, JobState.PENDING)
-    job = replace(job, state=state, stop_why=None, stop_us=None, kill_at_us=None, wait=None)
+    job = replace(job, state=state, stop_why=None, stop_us=None, kill_at_us=None, stopped_for=None, wait=None)
     return End(job, event, sentence, {"number": job.attempt, **facts})

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xingliu.kernel.events import CLOUD, EventDraft
-from xingliu.kernel.ids import LeaseId
+from xingliu.kernel.ids import JobId, LeaseId
 from xingliu.training.ending import decide_end, outcome_of
 from xingliu.workloads.model import Attempt, Fault, Job, JobState, Lease, Outcome, StopWhy
 from xingliu.workloads.records import Phase, ReplicaRecord
@@ -53,6 +53,8 @@ def _seen(
     if record.started_us is not None and lease.started_us is None and attempt.outcome is None:
         lease = replace(lease, started_us=_between(lease.opened_us, record.started_us, now_us))
         events.append(event("attempt.started", job, now_us, facts=_place(attempt, lease)))
+    if record.saved is not None and record.saved != attempt.saved and attempt.outcome is None:
+        attempt = replace(attempt, saved=replace(record.saved, seen_us=_between(lease.opened_us, record.saved.seen_us, now_us)))
     if record.over and attempt.outcome is None:
         attempt, lease = _ended(job, attempt, lease, record, now_us)
         events.append(_end_event(job, attempt, lease, now_us))
@@ -145,7 +147,7 @@ def _job_after(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], n
     return job
 
 
-def stopping(job: Job, why: StopWhy, *, now_us: int, grace_us: int) -> Job:
+def stopping(job: Job, why: StopWhy, *, now_us: int, grace_us: int, stopped_for: JobId | None = None) -> Job:
     """The job, STOPPING from now on; one that is stopping already keeps its first reason unless this one is final."""
     if job.state is JobState.STOPPING and not (why is StopWhy.CANCEL and job.stop_why is not StopWhy.CANCEL):
         return job
@@ -153,7 +155,13 @@ def stopping(job: Job, why: StopWhy, *, now_us: int, grace_us: int) -> Job:
     if job.state is JobState.STOPPING and job.kill_at_us is not None:
         kill_at_us = min(kill_at_us, job.kill_at_us)
     return replace(
-        job, state=JobState.STOPPING, stop_why=why, stop_us=now_us, kill_at_us=kill_at_us, generation=job.generation + 1
+        job,
+        state=JobState.STOPPING,
+        stop_why=why,
+        stop_us=now_us,
+        kill_at_us=kill_at_us,
+        stopped_for=stopped_for or job.stopped_for,
+        generation=job.generation + 1,
     )
 
 

@@ -43,6 +43,11 @@ class StopWhy(StrEnum):
     HOLD = "hold"
     TIME_LIMIT = "time-limit"
     RANK_ENDED = "rank-ended"
+    PREEMPT = "preempt"
+    RECLAIM = "reclaim"
+
+
+FOR_ANOTHER = frozenset({StopWhy.PREEMPT, StopWhy.RECLAIM})
 
 
 class Outcome(StrEnum):
@@ -50,6 +55,7 @@ class Outcome(StrEnum):
 
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    PREEMPTED = "PREEMPTED"
     NODE_FAILURE = "NODE_FAILURE"
     TIMED_OUT = "TIMED_OUT"
     CANCELLED = "CANCELLED"
@@ -76,7 +82,9 @@ class PendingReason(StrEnum):
     WAITING_FOR_QUOTA = "WaitingForQuota"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     NODES_UNHEALTHY = "NodesUnhealthy"
+    RESERVED_FOR_OTHERS = "ReservedForOthers"
     BEHIND_HIGHER_PRIORITY = "BehindHigherPriority"
+    PREEMPTION_IN_PROGRESS = "PreemptionInProgress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,28 @@ class Wait:
     sentence: str
     numbers: Mapping[str, object]
     cycle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Room that is kept for a waiting job: on each of `nodes` what one replica asks for, as it becomes free.
+
+    `by_eviction`: others are stopped for it; else it had waited so long that what frees up is kept.
+    """
+
+    flavor: FlavorName
+    nodes: tuple[NodeName, ...]
+    since_us: int
+    by_eviction: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint as it was seen: what is at `path` (in the job's folder) changed to `state` at `seen_us`."""
+
+    path: str
+    state: str
+    seen_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +180,7 @@ class JobSpec:
     setup: str | None = None
     time_limit_us: int | None = None
     priority: Priority = Priority.NORMAL
+    preemptible: bool = False
     checkpoint: Checkpoint = Checkpoint()
     restart: RestartPolicy = RestartPolicy()
     notify: Notify | None = None
@@ -165,6 +196,8 @@ class Job:
         running_us: time between started and ended, summed over finished attempts (what `time_limit` bounds).
         restarts: how often it was restarted, by cause.
         stop_why, stop_us, kill_at_us: set while STOPPING: why, since when, and when SIGKILL follows the signal.
+        stopped_for: the job that gets its room, where it is STOPPING for another.
+        claim: the room that is kept for it while it waits.
         generation: grows with every change that a plan must not be older than.
     """
 
@@ -192,6 +225,8 @@ class Job:
     signal: int | None = None
     message: str = ""
     generation: int = 0
+    stopped_for: JobId | None = None
+    claim: Claim | None = None
 
     @property
     def name(self) -> str:
@@ -223,8 +258,9 @@ class Replica:
 class Attempt:
     """One try at running one replica. Attempts of a gang with the same number end together.
 
-    `outcome` is None while it is open. Exactly one of `exit_code` and `signal` is set when the process ended by itself
-    or was stopped; neither when nobody saw it end (NODE_FAILURE) or it never began (LAUNCH_FAILED).
+    `outcome` is None while it is open; `saved` is the last checkpoint seen of it. Exactly one of `exit_code` and `signal`
+    is set when the process ended by itself or was stopped; neither when nobody saw it end (NODE_FAILURE) or it never
+    began (LAUNCH_FAILED).
     """
 
     id: AttemptId
@@ -240,6 +276,7 @@ class Attempt:
     message: str = ""
     cpu_us: int | None = None
     memory_peak_bytes: int | None = None
+    saved: Saved | None = None
 
 
 class Fault(StrEnum):

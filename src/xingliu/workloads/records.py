@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from xingliu.kernel.ids import LeaseId
+from xingliu.workloads.model import Saved
 
 
 class Phase(StrEnum):
@@ -25,6 +26,7 @@ class ReplicaRecord:
         empty_us: when nothing of it was left (processes and cgroups), None until then.
         exit_code or signal: of the replica's process; neither when LOST or LAUNCH_FAILED.
         stopped: whether it was asked to stop, or killed, before it ended.
+        saved: the last checkpoint that was seen to change since it started.
         message: one sentence a tenant can read, empty when there is nothing to add.
     """
 
@@ -39,6 +41,7 @@ class ReplicaRecord:
     message: str = ""
     cpu_us: int | None = None
     memory_peak_bytes: int | None = None
+    saved: Saved | None = None
 
     @property
     def over(self) -> bool:

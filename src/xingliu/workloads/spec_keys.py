@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from xingliu.kernel.keytables import Bad, Entry, Key, Shape, Table
 from xingliu.kernel.quantities import DAY_US, HOUR_US, duration, memory, milli
-from xingliu.kernel.shapes import choice, list_of, mapping_of, name, script, text, whole
+from xingliu.kernel.shapes import BOOLEAN, choice, list_of, mapping_of, name, script, text, whole
 from xingliu.workloads import spec_shapes as shapes
 from xingliu.workloads import spec_words as words
 from xingliu.workloads.model import Checkpoint, JobSpec, Notify, Priority, ResourceRequest, RestartPolicy
@@ -154,6 +154,7 @@ JOB = Table(
             "time_limit", duration(most_us=TIME_LIMIT_MAX_US), "Longest running time, summed over attempts: 36h.", "time_limit_us"
         ),
         Key("priority", choice(Priority), "low, normal, high or urgent; default normal."),
+        Key("preemptible", BOOLEAN, "Whether it may borrow beyond its queue's quota, and be stopped for others; default false."),
         Key("checkpoint", CHECKPOINT.shape(), "How the job saves its state."),
         Key("restart", RESTART.shape(), "When it is started again."),
         Key("notify", NOTIFY.shape(), "Where to post what became of it."),

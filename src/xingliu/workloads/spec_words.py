@@ -14,7 +14,6 @@ LATER = frozenset(
         "model",
         "not_before",
         "port",
-        "preemptible",
         "ready",
         "replicas",
         "roles",

@@ -90,6 +90,7 @@ class Orders:
             "prelude": script.prelude,
             "secrets": launch.secrets,
             "blob": str(places.blob(launch.blob)) if launch.blob is not None else None,
+            "checkpoint": [launch.checkpoint_path, str(job / launch.checkpoint_path)] if launch.checkpoint_path else None,
             "marker": f"{_MARKER}={marker}",
             "pid_namespace": isolation.sandboxed,
             "memory_bytes": launch.memory_bytes,

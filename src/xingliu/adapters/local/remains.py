@@ -13,6 +13,7 @@ from xingliu.adapters.local.cgroups import processes_in, remove_cgroups
 from xingliu.adapters.local.locks import is_held
 from xingliu.control.ports import Phase, ReplicaRecord, Stop
 from xingliu.kernel.ids import LeaseId
+from xingliu.workloads.model import Saved
 
 _STOP_BYTES = 100
 _FINAL = frozenset({Phase.ENDED, Phase.LAUNCH_FAILED, Phase.LOST})
@@ -132,6 +133,7 @@ def _as_record(lease: LeaseId, facts: dict[str, Any]) -> ReplicaRecord:
         message=facts.get("message", ""),
         cpu_us=facts.get("cpu_us"),
         memory_peak_bytes=facts.get("memory_peak_bytes"),
+        saved=Saved(**facts["saved"]) if facts.get("saved") else None,
     )
 
 

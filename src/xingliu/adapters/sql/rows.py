@@ -9,10 +9,10 @@ from sqlalchemy import ARRAY, Column, ColumnElement, Select, Table, and_, any_, 
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import Delete
 
-from xingliu.adapters.sql.codec import coding, is_scalar, of_text, to_text
 from xingliu.adapters.sql.questions import Page
 from xingliu.adapters.sql.tables import events, table_of
 from xingliu.control.nouns import EVENT_SEARCHABLE, ID_PREFIX, NOUNS, Noun
+from xingliu.kernel.coding import coding, is_scalar, of_text, to_text
 from xingliu.kernel.events import Event
 
 Values = dict[str, Any]

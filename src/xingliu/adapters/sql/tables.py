@@ -1,6 +1,6 @@
 """The tables as this version wants them; `migrations` makes them so, and a test compares the two.
 
-Instants and sizes are whole numbers of 64 bits. What is composite is JSON text (`codec`). Text sorts by code point
+Instants and sizes are whole numbers of 64 bits. What is composite is JSON text (`kernel.coding`). Text sorts by code point
 everywhere. References are checked at commit, so that a transaction may write in any order. There are none from history
 (jobs, leases) to the operator's configuration (queues, pools, nodes): configuration may go while history stays.
 """
@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0001"
+REVISION = "0002"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -72,7 +72,18 @@ world = Table(
 
 Table("tenants", metadata, _id(), _whole("created_us"))
 Table("flavors", metadata, _id("name"), _text("core_price"), _text("gpu_price"), _text("gpu", optional=True), _flag("emulated"))
-Table("queues", metadata, _id("name"), _text("quota", optional=True), _flag("held"), _whole("generation"))
+Table(
+    "queues",
+    metadata,
+    _id("name"),
+    _text("quota", optional=True),
+    _flag("held"),
+    _whole("generation"),
+    _text("parent", optional=True),
+    *(_text(limit, optional=True) for limit in ("borrow_limit", "lend_limit", "user_limit", "project_limit")),
+    Column("weight", BigInteger, nullable=False, server_default="1"),
+    Column("min_runtime_us", BigInteger, nullable=False, server_default="0"),
+)
 Table(
     "projects",
     metadata,
@@ -164,6 +175,8 @@ Table(
     *_exit()[:2],
     _text("message"),
     _whole("generation"),
+    _text("stopped_for", optional=True),
+    _text("claim", optional=True),
     CheckConstraint("state <> 'STOPPING' OR stop_why IS NOT NULL", name="stopping_says_why"),
     *(Index(None, column, "id") for column in ("tenant", "project", "user", "queue", "name", "state", "blob")),
 )
@@ -204,6 +217,7 @@ Table(
     _text("message"),
     _whole("cpu_us", optional=True),
     _whole("memory_peak_bytes", optional=True),
+    _text("saved", optional=True),
     UniqueConstraint("replica", "number"),
     Index(None, "job", "number"),
     Index(None, "outcome"),

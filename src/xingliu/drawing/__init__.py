@@ -1,0 +1,1 @@
+"""Charts as text: inline SVG from numbers; see README.md."""

@@ -1,0 +1,291 @@
+"""Whom a job may have stopped to start itself, and the cheapest of them whose room it really fits in."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from itertools import combinations
+
+from xingliu.kernel.ids import FlavorName, JobId, NodeName, QueueName
+from xingliu.kernel.resources import CPU, MEMORY, Resources
+from xingliu.scheduling.model import PendingJob, RunningJob, Seat, Snapshot
+from xingliu.scheduling.quota import Block, Quotas
+from xingliu.scheduling.room import Amount, Room, amount_asked
+from xingliu.workloads.model import StopWhy
+
+EXACT_MAX = 8
+TRIES_MAX = 16
+PREEMPTORS_MAX = 10
+
+Rule = Callable[[Quotas, PendingJob, RunningJob], StopWhy | None]
+Cost = tuple[int, int]
+
+
+def preempt_or_reclaim(quotas: Quotas, job: PendingJob, victim: RunningJob) -> StopWhy | None:
+    """Why `job` may have `victim` stopped; None where it may not.
+
+    In its own queue: work of lower priority, and preemptible work of its own priority if it is not preemptible itself.
+    In another queue: preemptible work, while that queue holds more than its quota, if the job stays within its own.
+    """
+    again = victim.again
+    if again is None:
+        return None
+    if victim.queue == job.queue:
+        equal = again.priority == job.priority and again.preemptible and not job.preemptible
+        return StopWhy.PREEMPT if equal or again.priority < job.priority else None
+    return StopWhy.RECLAIM if again.preemptible and quotas.above(job.queue, victim.queue, charge_of(victim)) else None
+
+
+def stop_nothing(quotas: Quotas, job: PendingJob, victim: RunningJob) -> StopWhy | None:
+    """No job is stopped for another."""
+    return None
+
+
+def charge_of(job: RunningJob) -> Resources:
+    """What its queue is charged for what it still holds."""
+    return sum((seat.charge for seat in job.seats), Resources())
+
+
+def cost_of(victim: RunningJob, now_us: int) -> Cost:
+    """What is lost when it is stopped: (milli-GPU, millicore) times microseconds since its last observed checkpoint."""
+    lost_us = max(0, now_us - max(victim.started_us, victim.saved_us or 0))
+    gpus = sum(len(seat.gpus) for seat in victim.seats)
+    return gpus * 1000 * lost_us, sum(seat.resources[CPU] for seat in victim.seats) * lost_us
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job that may be stopped for another, why, and what that costs. Cheaper first, then lower priority, then later start."""
+
+    job: RunningJob
+    why: StopWhy
+    cost: Cost
+
+    @property
+    def order(self) -> tuple[Cost, int, int, JobId]:
+        priority = self.job.again.priority if self.job.again is not None else 0
+        return self.cost, priority, -self.job.started_us, self.job.id
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """The room a job gets: on these nodes, by number, once the victims are gone."""
+
+    flavor: FlavorName
+    nodes: tuple[int, ...]
+    victims: tuple[Candidate, ...]
+
+    @property
+    def cost(self) -> tuple[Cost, int, FlavorName]:
+        gpu, cpu = (sum(victim.cost[part] for victim in self.victims) for part in (0, 1))
+        return (gpu, cpu), len(self.victims), self.flavor
+
+
+Held = dict[NodeName, list[tuple[Candidate, Amount]]]
+
+
+class Evictions:
+    """All that may be stopped in one cycle, for at most PREEMPTORS_MAX jobs. Nothing that stops already, nor anything twice."""
+
+    def __init__(self, snapshot: Snapshot, room: Room, quotas: Quotas, rule: Rule) -> None:
+        self._now_us, self._room, self._quotas, self._rule = snapshot.now_us, room, quotas, rule
+        self._running = snapshot.running
+        self._by_queue: dict[QueueName, list[RunningJob]] | None = None
+        self._in_own: dict[tuple[QueueName, int, bool], list[Candidate]] = {}
+        self._personal = quotas.personal
+        self._hopeless: set[object] = set()
+        self._gone: set[JobId] = set()
+        self._found = 0
+
+    def find(self, job: PendingJob, flavors: Iterable[tuple[FlavorName, Resources]]) -> Making | None:
+        """The cheapest victims with which it fits, on one of the flavors, each with what it would be charged there."""
+        whose = (job.user, job.project) if self._personal else ()
+        request = (amount_asked(job.request), job.replicas, job.request.gpu)
+        key = (job.queue, job.priority, job.preemptible, *request, *whose)
+        if key in self._hopeless or self._found >= PREEMPTORS_MAX:
+            return None
+        makings = [made for flavor, charge in flavors if (made := self._make(job, flavor, charge)) is not None]
+        if not makings:
+            self._hopeless.add(key)
+            return None
+        best = min(makings, key=lambda made: made.cost)
+        self._gone |= {victim.job.id for victim in best.victims}
+        self._found += 1
+        return best
+
+    def _candidates(self, job: PendingJob, charge: Resources) -> list[Candidate]:
+        """Cheapest first: those of its own queue, and those of queues that hold what it would refill."""
+        found = list(self._own(job))
+        for queue in self._victims():
+            if queue != job.queue and self._quotas.lends(queue) and self._quotas.refills(job, charge, queue):
+                found += self._of(queue, job)
+        return sorted((one for one in found if one.job.id not in self._gone), key=lambda one: one.order)
+
+    def _own(self, job: PendingJob) -> list[Candidate]:
+        """The same for all jobs of a queue that are alike in what the rule looks at."""
+        key = (job.queue, job.priority, job.preemptible)
+        if key not in self._in_own:
+            self._in_own[key] = self._of(job.queue, job)
+        return self._in_own[key]
+
+    def _of(self, queue: QueueName, job: PendingJob) -> list[Candidate]:
+        ruled = ((other, self._rule(self._quotas, job, other)) for other in self._victims().get(queue, ()))
+        return [Candidate(other, why, cost_of(other, self._now_us)) for other, why in ruled if why is not None]
+
+    def _victims(self) -> dict[QueueName, list[RunningJob]]:
+        """What runs long enough to be stopped, by queue."""
+        if self._by_queue is None:
+            self._by_queue = defaultdict(list)
+            for job in self._running:
+                ran_us = self._now_us - job.started_us
+                if job.again is not None and job.leaves_us is None and ran_us >= self._quotas.min_runtime_us(job.queue):
+                    self._by_queue[job.queue].append(job)
+        return self._by_queue
+
+    def _make(self, job: PendingJob, flavor: FlavorName, charge: Resources) -> Making | None:
+        candidates = self._candidates(job, charge)
+        for _ in range(TRIES_MAX):
+            search = _Search(self._room, self._quotas, job, flavor, charge, candidates)
+            made = search.run() if candidates else None
+            if made is None:
+                return None
+            unjust = self._quotas.not_above(job.queue, [(victim.job.queue, charge_of(victim.job)) for victim in made.victims])
+            if unjust is None:
+                return made
+            candidates = [candidate for candidate in candidates if candidate is not made.victims[unjust]]
+        return None
+
+
+class _Search:
+    """For one job on one flavor: the victims that free nodes, then those that free quota, then without the unneeded."""
+
+    def __init__(
+        self, room: Room, quotas: Quotas, job: PendingJob, flavor: FlavorName, charge: Resources, candidates: list[Candidate]
+    ) -> None:
+        self._room, self._quotas, self._job, self._flavor, self._charge = room, quotas, job, flavor, charge
+        self._asked = amount_asked(job.request)
+        self._candidates = candidates
+        self._on: Held = defaultdict(list)
+        for candidate in candidates:
+            for seat in candidate.job.seats:
+                if seat.flavor == flavor:
+                    self._on[seat.node].append((candidate, _amount(seat)))
+        self._chosen: dict[JobId, Candidate] = {}
+
+    def run(self) -> Making | None:
+        """Of few candidates the cheapest set there is; of many a cheap one, without those whose room is not needed."""
+        if len(self._candidates) <= EXACT_MAX:
+            return self._cheapest_of_all()
+        if not self._choose_nodes() or not self._free_quota():
+            return None
+        for candidate in sorted(self._chosen.values(), key=lambda one: one.order, reverse=True):
+            del self._chosen[candidate.job.id]
+            if self._made() is None:
+                self._chosen[candidate.job.id] = candidate
+        return self._made()
+
+    def _cheapest_of_all(self) -> Making | None:
+        sets = [each for count in range(1, len(self._candidates) + 1) for each in combinations(self._candidates, count)]
+        for victims in sorted(sets, key=lambda each: (_sum(each), len(each), [one.order for one in each])):
+            self._chosen = {one.job.id: one for one in victims}
+            if (made := self._made()) is not None:
+                return made
+        return None
+
+    def _made(self) -> Making | None:
+        """What the chosen victims make, if they make enough."""
+        spots = self._room.shelves[self._flavor].tightest(self._asked, self._job.replicas)
+        names = {seat.node for one in self._chosen.values() for seat in one.job.seats if seat.flavor == self._flavor}
+        freed = {number for name in names if (number := self._room.ready_number(name)) is not None}
+        nodes = sorted({spot.node for spot in spots} | {number for number in freed if self._fits(number, self._chosen)})
+        if len(nodes) < self._job.replicas or self._blocked() is not None:
+            return None
+        nodes.sort(key=lambda number: (number not in freed, number))
+        victims = sorted(self._chosen.values(), key=lambda one: one.order)
+        return Making(self._flavor, tuple(sorted(nodes[: self._job.replicas])), tuple(victims))
+
+    def _choose_nodes(self) -> bool:
+        """Choose the victims on as many nodes as are needed: those that fit as they are, then those that cost least.
+
+        False where there are not as many.
+        """
+        nodes = [spot.node for spot in self._room.shelves[self._flavor].tightest(self._asked, self._job.replicas)]
+        numbers = (self._room.ready_number(name) for name in self._on)
+        offers = [offer for number in numbers if number is not None and (offer := self._offer(number)) is not None]
+        heapq.heapify(offers)
+        while len(nodes) < self._job.replicas and offers:
+            _, number, _ = heapq.heappop(offers)
+            offer = None if number in nodes else self._offer(number)
+            if offer is None:
+                continue
+            if offers and offer > offers[0]:
+                heapq.heappush(offers, offer)
+                continue
+            nodes.append(number)
+            self._chosen |= {candidate.job.id: candidate for candidate in self._cheapest_on(number) or ()}
+        return len(nodes) == self._job.replicas
+
+    def _offer(self, number: int) -> tuple[Cost, int, int] | None:
+        """What the node costs beside what is chosen already, in an order that prefers fewer victims."""
+        victims = self._cheapest_on(number)
+        if victims is None:
+            return None
+        gpu, cpu = (sum(one.cost[part] for one in victims) for part in (0, 1))
+        return (gpu, cpu), number, len(victims)
+
+    def _cheapest_on(self, number: int) -> list[Candidate] | None:
+        """Victims after which the node has room: the cheapest one that does, or the cheapest ones together."""
+        here = [candidate for candidate, _ in self._on[self._room.nodes[number].name] if candidate.job.id not in self._chosen]
+        if self._fits(number, self._chosen):
+            return []
+        alone = next((one for one in here if self._fits(number, {*self._chosen, one.job.id})), None)
+        together: list[Candidate] = []
+        for candidate in here:
+            together.append(candidate)
+            if self._fits(number, {*self._chosen, *(one.job.id for one in together)}):
+                break
+        else:
+            return None
+        for candidate in reversed(together[:-1]):
+            fewer = [one for one in together if one is not candidate]
+            if self._fits(number, {*self._chosen, *(one.job.id for one in fewer)}):
+                together = fewer
+        return [alone] if alone is not None and alone.cost <= _sum(together) else together
+
+    def _fits(self, number: int, gone: Collection[JobId]) -> bool:
+        gpus, cores, memory = self._room.left(number)
+        for candidate, amount in self._on.get(self._room.nodes[number].name, ()):
+            if candidate.job.id in gone:
+                gpus, cores, memory = gpus + amount.gpus, cores + amount.cpu_milli, memory + amount.memory_bytes
+        asked = self._asked
+        return gpus >= asked.gpus and cores >= asked.cpu_milli and memory >= asked.memory_bytes
+
+    def _free_quota(self) -> bool:
+        """Add the cheapest whose charges stand against it, until none does."""
+        while (block := self._blocked()) is not None:
+            under = (
+                one
+                for one in self._candidates
+                if one.job.id not in self._chosen
+                and any(view.name == block.queue for view in self._quotas.path(one.job.queue))
+                and charge_of(one.job)[block.kind]
+                and block.holder in ("", one.job.user, one.job.project)
+            )
+            found = next(under, None)
+            if found is None:
+                return False
+            self._chosen[found.job.id] = found
+        return True
+
+    def _blocked(self) -> Block | None:
+        """What of quotas would stand against it once the chosen victims are gone."""
+        return self._quotas.block_without(self._job, self._charge, [one.job for one in self._chosen.values()])
+
+
+def _amount(seat: Seat) -> Amount:
+    return Amount(len(seat.gpus), seat.resources[CPU], seat.resources[MEMORY])
+
+
+def _sum(candidates: Iterable[Candidate]) -> Cost:
+    costs = [candidate.cost for candidate in candidates]
+    return sum(gpu for gpu, _ in costs), sum(cpu for _, cpu in costs)

@@ -1,0 +1,63 @@
+"""Policies as values: who goes first, which nodes suit best, and who may be stopped for whom."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xingliu.scheduling.eviction import Rule, preempt_or_reclaim
+from xingliu.scheduling.model import PendingJob
+from xingliu.scheduling.room import Amount
+
+NEVER_US = 1 << 62
+
+Score = Callable[[Amount, Amount, bool], tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order in which jobs are decided, below their priority.
+
+    Attributes:
+        key: lower goes first; it never ties two jobs of one priority.
+        blocks: whether nothing passes a job of its queue that waits and could start some time.
+    """
+
+    name: str
+    key: Callable[[PendingJob], tuple[object, ...]]
+    blocks: bool = False
+
+
+def _submitted(job: PendingJob) -> tuple[object, ...]:
+    return job.submitted_us, job.id
+
+
+def _shortest(job: PendingJob) -> tuple[object, ...]:
+    """By what is left of the time limit; without one, last."""
+    return NEVER_US if job.time_left_us is None else job.time_left_us, job.submitted_us, job.id
+
+
+def tightest(free: Amount, asked: Amount, has_gpus: bool) -> tuple[object, ...]:
+    """A node of a flavor for a request, lower is better: no GPUs where none are asked for, then the least to spare."""
+    return not asked.gpus and has_gpus, [have - want for have, want in zip(free, asked, strict=True)]
+
+
+EARLIEST = Order("earliest", _submitted)
+FIRST_COME = Order("first-come", _submitted, blocks=True)
+SHORTEST_FIRST = Order("shortest-first", _shortest)
+ORDERS = {order.name: order for order in (EARLIEST, FIRST_COME, SHORTEST_FIRST)}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one call of `decide` goes by.
+
+    Attributes:
+        score: of the tightest node of each flavor that fits; the flavor with the lowest is taken, then by name.
+        rule: whether, and why, one job may have another stopped.
+    """
+
+    order: Order = EARLIEST
+    score: Score = tightest
+    rule: Rule = preempt_or_reclaim
+
+
+DEFAULT = Policy()
