@@ -148,14 +148,17 @@ class LocalCloud:
         return {Path(f"/proc/{pid}/comm").read_text().strip() for pid in self.processes(lease) if is_alive(pid)}
 
     def command(self, lease: str, words: str) -> int:
-        """The pid of the replica's process whose command line contains `words`, once there is one."""
+        """The pid of the replica's process whose command line begins with `words`, once there is one.
+
+        What is around it has them further on: the shell's and the sandbox's command lines end with the script.
+        """
         found: list[int] = []
 
         def look() -> bool:
             for pid in self.processes(lease):
                 with contextlib.suppress(OSError):
                     line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    if words in line and "bwrap" not in line:
+                    if line.startswith(words):
                         found.append(pid)
             return bool(found)
 

@@ -317,7 +317,7 @@ class Shim:
         self.log = Log(order.secrets, order.segment_bytes, order.segments_max)
         self.cgroups = Cgroups(order.cgroups)
         self.last_us = self.main = self.looked_us = 0
-        self.state = state_of(order.checkpoint[1]) if order.checkpoint else ""
+        self.state = state_of(order.checkpoint[1]) if order.checkpoint else ""  # as it was found, which is no news
         self.lock = self.main_fd = self.inside_fd = self.output = self.ready = self.prelude_fd = -1
         self.inside: int | None = None
         self.stopping: Stopping | None = None
@@ -488,14 +488,14 @@ class Shim:
             self.poll.unregister(self.output)
         return bool(data)
 
-    def look(self) -> None:
-        """Note when the checkpoint changed; how it was found when the replica began is no news."""
+    def look(self, *, every_us: int = LOOK_US) -> None:
+        """Note when the checkpoint last changed, by its own time of change, so far as that lies between two looks."""
         looked_at, now_us = self.order.checkpoint, self.now_us()
-        if looked_at and now_us - self.looked_us >= LOOK_US:
-            self.looked_us, state = now_us, state_of(looked_at[1])
-            if state != self.state:
-                self.state = state
-                self.save(saved={"path": looked_at[0], "state": state, "seen_us": now_us})
+        if looked_at and now_us - self.looked_us >= every_us:
+            before_us, self.looked_us, state = self.looked_us, now_us, state_of(looked_at[1])
+            if state and state != self.state:
+                self.state, changed_us = state, int(state.partition(":")[0]) // 1000
+                self.save(saved={"path": looked_at[0], "state": state, "seen_us": min(max(changed_us, before_us), now_us)})
 
     def tick(self) -> None:
         self.renew()
@@ -531,8 +531,8 @@ class Shim:
     def finish(self) -> None:
         """Record how it ended once nothing of it is left; before that, if something refuses to die."""
         _, status, used = os.wait4(self.main, 0)
-        ended_us, self.main_fd, self.looked_us = self.now_us(), -1, 0
-        self.look()
+        ended_us, self.main_fd = self.now_us(), -1
+        self.look(every_us=0)
         empty = self.is_empty(patience_us=300_000)
         while self.drain():
             self.renew()

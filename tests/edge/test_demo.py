@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.edge.living import LivingCloud, wait_until
+from tests.edge.living import Json, LivingCloud, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOLD_WITHIN_S = 240
@@ -89,10 +89,21 @@ def assert_accounts(cloud: LivingCloud, said: str) -> None:
     for row in rows.values():
         assert row["goodput_milli_us"] + row["lost_milli_us"] == row["core_milli_us"] + row["gpu_milli_us"], row
         assert sum(row["badput"].values()) == row["lost_milli_us"], row
-    assert rows["demo-red"]["badput"]["failed attempt"] > 0
+    assert_lost_only_what_was_not_saved(cloud, rows["demo-red"])
     assert rows["demo-red"]["list_price_minor"] >= rows["demo-blue"]["list_price_minor"]
     for tenant in ("demo-red", "demo-blue"):
         assert re.search(rf"^ *{tenant} +[\d.,]+ +[\d.,]+ +[\d.,]+ +[\d.,]+ ", said, re.MULTILINE), said
+
+
+def assert_lost_only_what_was_not_saved(cloud: LivingCloud, row: Json) -> None:
+    """Of the attempt in which a rank was killed, all before its last checkpoint is goodput and all after it is lost."""
+    [gang] = cloud.client.pages("/v1/jobs", name="demo-count")
+    first = [one for one in cloud.attempts(gang["id"]) if one["number"] == 1]
+    saved_us = max(one["saved"]["seen_us"] for one in first if one["saved"])
+    lost_us = sum(one["ended_us"] - max(saved_us, one["started_us"]) for one in first)
+    assert 0 < lost_us < sum(one["ended_us"] - one["started_us"] for one in first), first
+    node = cloud.client.get(f"/v1/nodes/{first[0]['node']}")
+    assert row["badput"]["failed attempt"] == lost_us * node["capacity"]["cpu"], (row, first)
 
 
 def test_a_chapter_alone_uses_the_cloud_that_is_up(cloud: LivingCloud) -> None:

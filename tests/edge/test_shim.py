@@ -378,3 +378,22 @@ def test_what_is_saved_in_the_grace_is_in_the_last_record(cloud: LocalCloud) -> 
     cloud.stop(LEASE, soon(cloud, "SIGTERM"))
     record = cloud.until_over(LEASE)
     assert record.exit_code == 7 and record.saved is not None and record.saved.path == "late"
+
+
+def test_a_checkpoint_is_as_old_as_it_is_though_it_was_first_seen_in_the_end(cloud: LocalCloud) -> None:
+    """What was done after it is lost, so a look at the very end must not make it look as if it had been saved just then."""
+    cloud.start(launch(LEASE, "touch /job/ckpt; echo saved; sleep 1000; exit $?", checkpoint_path="ckpt"))
+    cloud.until_log("saved")
+    written_us = (cloud.home / "jobs" / "j1" / "files" / "ckpt").stat().st_mtime_ns // 1000
+    until(lambda: Clock().now_us() > written_us + 300_000, "a while after it")
+    kill(cloud.command(LEASE, "sleep 1000"))
+    record = cloud.until_over(LEASE)
+    assert record.saved is not None and record.ended_us is not None
+    assert record.ended_us - record.saved.seen_us >= 300_000
+    assert record.saved.seen_us >= written_us
+
+
+def test_a_checkpoint_that_is_deleted_is_no_new_one(cloud: LocalCloud) -> None:
+    assert cloud.run("touch /job/ckpt", checkpoint_path="ckpt").saved is not None
+    record = cloud.run("rm /job/ckpt", lease="j1.main.0.2", checkpoint_path="ckpt")
+    assert record.exit_code == 0 and record.saved is None

@@ -81,8 +81,16 @@ class WhyOut(Out):
     cycle: int | None
 
 
+class SavedOut(Out):
+    """The last checkpoint seen: `path` is the job's, `state` differs from checkpoint to checkpoint."""
+
+    path: str
+    state: str
+    seen_us: int
+
+
 class AttemptOut(Out):
-    """One try at one rank, and the lease it held."""
+    """One try at one rank, and the lease it held; `saved` is the last checkpoint seen of it."""
 
     number: int
     rank: int
@@ -99,6 +107,7 @@ class AttemptOut(Out):
     fault: str | None
     cpu_us: int | None
     memory_peak_bytes: int | None
+    saved: SavedOut | None
 
 
 class ListPriceOut(Out):
@@ -192,6 +201,7 @@ def plan_out(plan: JobPlan) -> PlanOut:
 
 
 def attempt_out(attempt: Attempt, lease: Lease) -> AttemptOut:
+    saved = attempt.saved
     return AttemptOut(
         number=attempt.number,
         rank=attempt.rank,
@@ -208,6 +218,7 @@ def attempt_out(attempt: Attempt, lease: Lease) -> AttemptOut:
         fault=lease.fault.value if lease.fault else None,
         cpu_us=attempt.cpu_us,
         memory_peak_bytes=attempt.memory_peak_bytes,
+        saved=None if saved is None else SavedOut(path=saved.path, state=saved.state, seen_us=saved.seen_us),
     )
 
 
