@@ -57,7 +57,7 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
             pending=[job("a", gpus=8, queue="lab", preemptible=True), job("b", gpus=1, queue="web")],
             queues=[queue("nlp", gpu_h100=8, borrow={}), LAB, WEB],
         ),
-        ["a on g1:0,1,2,3,4,5,6,7", "b waits: WaitingForQuota"],
+        ["a waits: WaitingForQuota", "b on g1:0"],
     ),
     "what a queue does not lend waits for it": (
         cloud(

@@ -6,10 +6,19 @@ from enum import StrEnum
 
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
 from xingliu.kernel.money import Price
+from xingliu.kernel.quantities import DAY_US, MINUTE_US
 from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
 
 DEFAULT_QUEUE = QueueName("default")
 LEVELS = ("region", "zone", "pod", "rack")
+
+
+class QueueOrder(StrEnum):
+    """Who goes first in a queue, below priority: whose user held least lately, who came first, who needs least."""
+
+    FAIR = "fair"
+    FIRST_COME = "first-come"
+    SHORTEST_FIRST = "shortest-first"
 
 
 class NodeState(StrEnum):
@@ -100,6 +109,7 @@ class Queue:
         user_limit, project_limit: what one user, or one project, may hold in it and below it.
         weight: its part of what is left over, against others of the same parent.
         min_runtime_us: how long a job of it runs before others may have it stopped.
+        order: who goes first in it and below it; None is as in the queue above, and under the root fair.
     """
 
     name: QueueName
@@ -113,6 +123,22 @@ class Queue:
     project_limit: Resources | None = None
     weight: int = 1
     min_runtime_us: int = 0
+    order: QueueOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FairShare:
+    """How past use counts between queues, and between the users of one.
+
+    Attributes:
+        half_life_us: after so long, what was used counts half.
+        entry_us: whoever starts is charged for so long at once, so that many who start together are seen at once.
+        reserve_after_us: what frees up is kept for a job that has waited so long; None keeps nothing.
+    """
+
+    half_life_us: int = 7 * DAY_US
+    entry_us: int = 10 * MINUTE_US
+    reserve_after_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +148,4 @@ class CloudSettings:
     currency: str = "USD"
     default_queue: QueueName = DEFAULT_QUEUE
     document: Mapping[str, object] = field(default_factory=dict)
+    fair_share: FairShare = FairShare(reserve_after_us=30 * MINUTE_US)

@@ -1,25 +1,27 @@
 """Room that is kept for a job on nodes of its own, while others let go of it."""
 
-from xingliu.kernel.resources import CPU, MEMORY
+from collections.abc import Sequence
+
+from xingliu.kernel.ids import JobId
 from xingliu.scheduling.cycle import Cycle, Waiting, place
 from xingliu.scheduling.eviction import Making
 from xingliu.scheduling.model import Evict, PendingJob, Place, RunningJob
-from xingliu.scheduling.room import Amount, amount_asked, covers
+from xingliu.scheduling.room import Amount, amount_asked, amount_of, both, covers
 from xingliu.workloads.model import Claim
 
 
-def honour_claims(cycle: Cycle) -> list[Place | Waiting]:
-    """Before anyone else: who was promised room starts if all of it is free, or it is kept for them.
+def honour_claims(cycle: Cycle) -> dict[JobId, Place | Waiting]:
+    """Before anyone else: who was promised room that others are stopped for starts if all of it is free, or it is kept.
 
     A promise that cannot be kept is forgotten, and its job decided like any other: a node that is no longer ready, a quota
     that was lowered, a job or queue that is held.
     """
-    claimed = [job for job in cycle.snapshot.pending if job.claim is not None]
-    decided = []
-    for job in sorted(claimed, key=lambda job: (job.claim.since_us if job.claim else 0, job.id)):
-        decision = _honour(cycle, job, job.claim) if job.claim is not None else None
+    claims = [(job.claim, job) for job in cycle.snapshot.pending if job.claim is not None and job.claim.by_eviction]
+    decided = {}
+    for claim, job in sorted(claims, key=lambda pair: (pair[0].since_us, pair[1].id)):
+        decision = _honour(cycle, job, claim)
         if decision is not None:
-            decided.append(decision)
+            decided[job.id] = decision
     return decided
 
 
@@ -36,7 +38,7 @@ def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | No
         return place(cycle, job, claim.flavor, room.take_on(claim.flavor, asked, numbers))
     if not all(covers(_once_gone(cycle, number), asked) for number in numbers):
         return None
-    _keep(cycle, job, claim, numbers, leaving)
+    keep(cycle, job, claim, numbers, leaving)
     return Waiting(job, (), claim, tuple(gone.id for gone in leaving))
 
 
@@ -48,11 +50,12 @@ def claim_room(cycle: Cycle, job: PendingJob, making: Making) -> Waiting:
     cycle.evicted += [Evict(victim.job.id, victim.why, job.id, victim.job.generation) for victim in making.victims]
     for gone in victims:
         cycle.quotas.leave(gone)
-    _keep(cycle, job, claim, list(making.nodes), victims)
+    keep(cycle, job, claim, making.nodes, victims)
     return Waiting(job, (), claim, tuple(gone.id for gone in victims))
 
 
-def _keep(cycle: Cycle, job: PendingJob, claim: Claim, numbers: list[int], leaving: list[RunningJob]) -> None:
+def keep(cycle: Cycle, job: PendingJob, claim: Claim, numbers: Sequence[int], leaving: Sequence[RunningJob]) -> None:
+    """What is free on those nodes, up to what it asks for, and its quota are nobody else's in this cycle."""
     asked = amount_asked(job.request)
     for number in numbers:
         cycle.room.keep(claim.flavor, asked, number)
@@ -61,9 +64,9 @@ def _keep(cycle: Cycle, job: PendingJob, claim: Claim, numbers: list[int], leavi
 
 def _once_gone(cycle: Cycle, number: int) -> Amount:
     """What will be free on the node when all have left that are stopping, for whomever: they may let go in any order."""
-    gpus, cores, memory = cycle.room.left(number)
+    free = cycle.room.left(number)
     name = cycle.room.nodes[number].name
     leaving = (job for job in cycle.snapshot.running if job.leaves_us is not None)
     for seat in (seat for gone in leaving for seat in gone.seats if seat.node == name):
-        gpus, cores, memory = gpus + len(seat.gpus), cores + seat.resources[CPU], memory + seat.resources[MEMORY]
-    return Amount(gpus, cores, memory)
+        free = both(free, amount_of(seat))
+    return free

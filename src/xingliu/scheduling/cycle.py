@@ -1,21 +1,21 @@
-"""What one call of `decide` works with: the snapshot, indexed, and marks of how it looked as the line moved on."""
+"""What one call of `decide` works with: the snapshot, indexed, and the line."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from xingliu.fleet.model import NodeState
+from xingliu.fleet.model import NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
-from xingliu.scheduling.orders import Policy
+from xingliu.scheduling.orders import IN_QUEUES, Order, Policy
 from xingliu.scheduling.quota import Quotas, charge
 from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
+from xingliu.scheduling.shares import Shares
+from xingliu.scheduling.turns import FairLine, Line, OneLine
 from xingliu.workloads.model import Claim, GpuRequest
-
-Counts = dict[tuple[FlavorName, Amount], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,11 @@ class Cycle:
     """Lives as long as one `decide`.
 
     Attributes:
-        line: the pending jobs in the order in which they are decided.
+        line: the pending jobs in turn, and `borrowers`, those that would have to borrow and whose turn comes after all others.
         heads: of queues in which nothing passes, the job that all others wait behind.
-        placed: those that got seats so far, and on which flavor.
+        reserving: of queues in which what frees up is kept for a job that has waited long, that job; `reserved_now`: for how
+            many nodes were looked for in this cycle.
+        placed: those that got seats so far, and where.
         evicted: those that have to stop for others.
         leaving: who is stopping already, by the job it is stopping for.
     """
@@ -49,10 +51,16 @@ class Cycle:
     def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
         self.snapshot, self.policy = snapshot, policy
         self.heads: dict[QueueName, JobId] = {}
+        self.reserving: dict[QueueName, JobId] = {}
+        self.reserved_now = 0
         self.room = Room(snapshot.nodes)
         self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: _capacity(snapshot.nodes))
-        self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, policy.order.key(job)))
-        self.placed: list[tuple[PendingJob, FlavorName]] = []
+        self._orders: dict[QueueName, Order] = {}
+        self.borrowers: list[PendingJob] = []
+        self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: _capacity(snapshot.nodes))
+        self._may_borrow = False
+        self.line = self._line(snapshot.pending)
+        self.placed: list[tuple[PendingJob, Place]] = []
         self.evicted: list[Evict] = []
         self.leaving = _leaving_for(snapshot.running)
         for gone in snapshot.running:
@@ -61,12 +69,33 @@ class Cycle:
         self.evictions = Evictions(snapshot, self.room, self.quotas, policy.rule)
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
         self._costs: dict[tuple[FlavorName, Amount, int], Resources] = {}
-        self._asked: dict[int, set[Amount]] = {}
-        for job in self.line:
-            self._asked.setdefault(job.priority, set()).add(amount_asked(job.request))
-        lower = list(self._asked.values())[1:]
-        self._at_start = self._counts(set().union(*lower))
-        self._at_turn: dict[int, Counts] = {}
+
+    def _line(self, jobs: Iterable[PendingJob]) -> Line:
+        if self.policy.order.by_shares:
+            return FairLine(jobs, self._shares, self.quotas.path, self.order_of)
+        return OneLine(jobs, self.policy.order)
+
+    def turns(self) -> Iterator[PendingJob]:
+        """Everyone who waits, in turn; those who would have to borrow once more when all others were decided."""
+        while (job := self.line.next()) is not None:
+            yield job
+        self.line, self._may_borrow = self._line(self.borrowers), True
+        while (job := self.line.next()) is not None:
+            yield job
+
+    def own(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> tuple[FlavorName, ...]:
+        """The flavors it may take now: without borrowing, until its turn among those who have to. A strict line has one turn."""
+        may_borrow = self._may_borrow or not job.preemptible or self.order_of(job.queue).blocks
+        return tuple(flavor for flavor, cost in costs if may_borrow or not self.quotas.borrows(job, cost))
+
+    def order_of(self, queue: QueueName) -> Order:
+        """By which its jobs go: of the whole cloud, or its own, or that of the nearest above it."""
+        if not self.policy.order.by_shares:
+            return self.policy.order
+        if queue not in self._orders:
+            said = (view.order for view in self.quotas.path(queue) if view.order is not None)
+            self._orders[queue] = IN_QUEUES[next(said, QueueOrder.FAIR)]
+        return self._orders[queue]
 
     def flavors(self, gpu: GpuRequest | None) -> tuple[FlavorName, ...]:
         """Those whose nodes have what is asked for by kind; without GPUs, flavors that have none come first."""
@@ -90,23 +119,6 @@ class Cycle:
             self.whole[flavor].count(asked, job.replicas) == job.replicas and self.quotas.block(job, cost, empty=True) is None
             for flavor, cost in costs
         )
-
-    def enter(self, priority: int) -> None:
-        """The line reaches jobs of `priority`: mark how many nodes each of their requests fits now."""
-        if priority not in self._at_turn:
-            self._at_turn[priority] = self._counts(self._asked[priority]) if self.placed else {}
-
-    def fitted_at_start(self, flavor: FlavorName, asked: Amount) -> int:
-        """How many nodes it fitted before anything was placed; for jobs of the highest priority, 0."""
-        return self._at_start.get((flavor, asked), 0)
-
-    def fitted_at_turn(self, priority: int, flavor: FlavorName, asked: Amount) -> int:
-        """How many it still fitted once all jobs of higher priority had been decided."""
-        return self._at_turn[priority].get((flavor, asked), self.fitted_at_start(flavor, asked))
-
-    def _counts(self, amounts: Iterable[Amount]) -> Counts:
-        shelves = self.room.shelves.items()
-        return {(flavor, asked): shelf.count(asked) for asked in amounts for flavor, shelf in shelves}
 
     @cached_property
     def whole(self) -> dict[FlavorName, Shelf]:
@@ -135,7 +147,7 @@ class Cycle:
     def holders(self) -> Counter[FlavorName]:
         """How many jobs hold nodes of each flavor, those just placed included."""
         running = Counter(job.seats[0].flavor for job in self.snapshot.running if job.seats)
-        return running + Counter(flavor for _, flavor in self.placed)
+        return running + Counter(placed.seats[0].flavor for _, placed in self.placed)
 
     def _shelves(self, amount: Callable[[NodeView], Amount], counted: Callable[[NodeView], bool]) -> dict[FlavorName, Shelf]:
         spots: dict[FlavorName, list[Spot]] = {flavor: [] for flavor in self.room.models}
@@ -157,11 +169,13 @@ def place(cycle: Cycle, job: PendingJob, flavor: FlavorName, taken: Sequence[Tak
     """Seats for the whole gang on nodes that were taken for it."""
     asked = amount_asked(job.request)
     resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
-    cost = charge(flavor, asked)
-    cycle.quotas.take(job, cycle.cost(flavor, asked, job.replicas))
-    cycle.placed.append((job, flavor))
+    cost, whole = charge(flavor, asked), cycle.cost(flavor, asked, job.replicas)
+    cycle.quotas.take(job, whole)
+    cycle.line.placed(job, whole)
     seats = (Seat(rank, node.name, node.pool, flavor, resources, cost, gpus) for rank, (node, gpus) in enumerate(taken))
-    return Place(job.id, tuple(seats), job.generation)
+    placed = Place(job.id, tuple(seats), job.generation)
+    cycle.placed.append((job, placed))
+    return placed
 
 
 def _capacity(nodes: Iterable[NodeView]) -> Resources:

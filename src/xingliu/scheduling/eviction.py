@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, QueueName
-from xingliu.kernel.resources import CPU, MEMORY, Resources
-from xingliu.scheduling.model import PendingJob, RunningJob, Seat, Snapshot
+from xingliu.kernel.resources import CPU, Resources
+from xingliu.scheduling.model import PendingJob, RunningJob, Snapshot
 from xingliu.scheduling.quota import Block, Quotas
-from xingliu.scheduling.room import Amount, Room, amount_asked
+from xingliu.scheduling.room import Amount, Room, amount_asked, amount_of
 from xingliu.workloads.model import StopWhy
 
 EXACT_MAX = 8
@@ -169,7 +169,7 @@ class _Search:
         for candidate in candidates:
             for seat in candidate.job.seats:
                 if seat.flavor == flavor:
-                    self._on[seat.node].append((candidate, _amount(seat)))
+                    self._on[seat.node].append((candidate, amount_of(seat)))
         self._chosen: dict[JobId, Candidate] = {}
 
     def run(self) -> Making | None:
@@ -280,10 +280,6 @@ class _Search:
     def _blocked(self) -> Block | None:
         """What of quotas would stand against it once the chosen victims are gone."""
         return self._quotas.block_without(self._job, self._charge, [one.job for one in self._chosen.values()])
-
-
-def _amount(seat: Seat) -> Amount:
-    return Amount(len(seat.gpus), seat.resources[CPU], seat.resources[MEMORY])
 
 
 def _sum(candidates: Iterable[Candidate]) -> Cost:

@@ -4,7 +4,7 @@ Decided after all placing, on what is then left, so that jobs which ask for the 
 within a cycle: what did not fit at its turn does not fit then either.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
@@ -50,7 +50,7 @@ class Line:
         return {"ahead": self.first, "ahead_count": self.count}
 
 
-def explain(cycle: Cycle, decisions: Sequence[Place | Waiting]) -> Iterator[Place | StayPending]:
+def explain(cycle: Cycle, decisions: Iterable[Place | Waiting]) -> Iterator[Place | StayPending]:
     """Each decision in turn, with those who wait given their reason."""
     walk = _Walk(cycle)
     for decision in decisions:
@@ -71,11 +71,12 @@ class _Walk:
         self._large: dict[tuple[GpuRequest | None, Amount, int], tuple[FlavorName, ...]] = {}
         self._shortages: dict[tuple[GpuRequest | None, Amount, int, tuple[FlavorName, ...]], Shortage] = {}
         self._kept_nodes: dict[tuple[FlavorName, Amount], int] = {}
-        self._placed_above: dict[tuple[int, tuple[FlavorName, ...]], Line] = {}
+        self._placed_above: dict[tuple[QueueName, int], list[tuple[PendingJob, Place]]] = {}
+        self._took: dict[tuple[QueueName, int, FlavorName, Amount], tuple[int, int]] = {}
 
     def explain(self, waiting: Waiting) -> Explanation:
         job = waiting.job
-        if waiting.claim is not None:
+        if waiting.claim is not None and waiting.claim.by_eviction:
             return _claimed(job, waiting.claim, waiting.leaving)
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
@@ -94,7 +95,7 @@ class _Walk:
         if not possible:
             return self._above_quota(job, large[0])
         flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
-        said = self._no_room(job, flavors) if flavors else self._no_quota(job, possible[0])
+        said = self._no_room(job, flavors, waiting.claim) if flavors else self._no_quota(job, possible[0])
         self._line.add(job.id)
         self._queue_lines.setdefault(job.queue, Line()).add(job.id)
         return said
@@ -157,17 +158,19 @@ class _Walk:
             "in_use": dict(self._cycle.quotas.in_use(block.queue)),
         }
 
-    def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Explanation:
+    def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...], claim: Claim | None) -> Explanation:
         short = self._shortage(job, flavors)
         numbers = {"asked": _asked(job)} | short.numbers
+        if claim is not None:
+            sentence = f"It asks for {_request(job)}; {short.found}. What frees up on {_places(claim)} is kept for it."
+            return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | _promised(claim) | self._line.numbers
         if short.fits_with_all_back:
             sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
             return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
         if any(self._kept(job, flavor) for flavor in flavors):
             sentence = f"It asks for {_request(job)}; {short.found}, and what else is free is kept for jobs that go before it."
             return PendingReason.RESERVED_FOR_OTHERS, sentence, numbers | self._line.numbers
-        if self._behind(job, flavors):
-            above = self._placed_higher(job.priority, flavors)
+        if (above := self._behind(job, flavors)) is not None:
             took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
             return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
         sentence = f"It asks for {_request(job)}; {short.found}."
@@ -180,21 +183,36 @@ class _Walk:
             self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
         return room.keeps and self._kept_nodes[flavor, asked] >= job.replicas
 
-    def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> bool:
-        """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""
-        cycle, asked = self._cycle, amount_asked(job.request)
-        return any(cycle.fitted_at_start(flavor, asked) >= job.replicas for flavor in flavors) and all(
-            cycle.fitted_at_turn(job.priority, flavor, asked) < job.replicas for flavor in flavors
-        )
+    def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Line | None:
+        """The jobs of its queue and higher priority that were placed now, if it fitted before and beside them no longer does."""
+        asked = amount_asked(job.request)
+        higher = [(of, place) for of, place in self._higher(job) if place.seats[0].flavor in flavors]
+        fitting = [self._fitting(job, flavor, asked) for flavor in flavors] if higher else []
+        if not any(first >= job.replicas for first, _ in fitting) or any(beside >= job.replicas for _, beside in fitting):
+            return None
+        line = Line()
+        for of, _ in higher:
+            line.add(of.id)
+        return line
 
-    def _placed_higher(self, priority: int, flavors: tuple[FlavorName, ...]) -> Line:
-        key = (priority, flavors)
+    def _higher(self, job: PendingJob) -> list[tuple[PendingJob, Place]]:
+        """What was placed now of higher priority: of its queue, or of the cloud where all are in one line."""
+        whole = not self._cycle.policy.order.by_shares
+        key = (QueueName("") if whole else job.queue, job.priority)
         if key not in self._placed_above:
-            self._placed_above[key] = line = Line()
-            for placed, flavor in self._cycle.placed:
-                if placed.priority > priority and flavor in flavors:
-                    line.add(placed.id)
+            placed = (pair for pair in self._cycle.placed if pair[0].priority > job.priority)
+            self._placed_above[key] = [pair for pair in placed if whole or pair[0].queue == job.queue]
         return self._placed_above[key]
+
+    def _fitting(self, job: PendingJob, flavor: FlavorName, asked: Amount) -> tuple[int, int]:
+        """How many nodes it fitted at first, and how many beside the jobs of higher priority that were placed."""
+        key = (job.queue, job.priority, flavor, asked)
+        if key not in self._took:
+            room = self._cycle.room
+            seats = (seat for _, place in self._higher(job) for seat in place.seats if seat.flavor == flavor)
+            first = room.fitted_at_first(flavor, asked)
+            self._took[key] = first, first - room.no_longer_fit(seats, asked)
+        return self._took[key]
 
     def _shortage(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Shortage:
         key = (job.request.gpu, amount_asked(job.request), job.replicas, flavors)
@@ -246,17 +264,23 @@ def _spot_numbers(cycle: Cycle, spot: Spot | None) -> dict[str, object] | None:
 
 
 def _claimed(job: PendingJob, claim: Claim, leaving: tuple[JobId, ...]) -> Explanation:
-    on = listed([*claim.nodes[:NAMES_MAX], *(["others"] if len(claim.nodes) > NAMES_MAX else [])])
     who = f"{counted(len(leaving), 'job')} {'stops' if len(leaving) == 1 else 'stop'} to make room for it" if leaving else ""
-    sentence = f"It asks for {_request(job)}; {who or 'room is kept for it'} on {on}."
+    sentence = f"It asks for {_request(job)}; {who or 'room is kept for it'} on {_places(claim)}."
     numbers = {
         "asked": _asked(job),
-        "nodes": list(claim.nodes[:AHEAD_MAX]),
-        "since_us": claim.since_us,
+        **_promised(claim),
         "leaving": list(leaving[:AHEAD_MAX]),
         "leaving_count": len(leaving),
     }
     return PendingReason.PREEMPTION_IN_PROGRESS, sentence, numbers
+
+
+def _places(claim: Claim) -> str:
+    return listed([*claim.nodes[:NAMES_MAX], *(["others"] if len(claim.nodes) > NAMES_MAX else [])])
+
+
+def _promised(claim: Claim) -> dict[str, object]:
+    return {"nodes": list(claim.nodes[:AHEAD_MAX]), "since_us": claim.since_us}
 
 
 def _never(block: Block) -> str:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from xingliu.fleet.model import NodeState
+from xingliu.fleet.model import FairShare, NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
 
+FAIR_SHARE = FairShare()
 NOBODY, NO_PROJECT = UserId(""), ProjectId("")
 
 
@@ -43,6 +44,18 @@ class QueueView:
     user_limit: Resources | None = None
     project_limit: Resources | None = None
     min_runtime_us: int = 0
+    weight: int = 1
+    order: QueueOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a user's jobs held in a queue lately, by quota kind: milli-units x microseconds, faded until `as_of_us`."""
+
+    queue: QueueName
+    user: UserId
+    amounts: Resources
+    as_of_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,10 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything one cycle may know. The order of `nodes`, `queues` and `pending` does not change the plan."""
+    """Everything one cycle may know. The order of `nodes`, `queues` and `pending` does not change the plan.
+
+    `used`: as of `now_us`, what runs included; who is not in it held nothing lately.
+    """
 
     version: int
     cycle: int
@@ -123,6 +139,8 @@ class Snapshot:
     queues: tuple[QueueView, ...]
     pending: tuple[PendingJob, ...]
     running: tuple[RunningJob, ...] = ()
+    used: tuple[Used, ...] = ()
+    fair: FairShare = FAIR_SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Policies as values: who goes first, which nodes suit best, and who may be stopped for whom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from xingliu.fleet.model import QueueOrder
 from xingliu.scheduling.eviction import Rule, preempt_or_reclaim
 from xingliu.scheduling.model import PendingJob
 from xingliu.scheduling.room import Amount
@@ -19,11 +20,13 @@ class Order:
     Attributes:
         key: lower goes first; it never ties two jobs of one priority.
         blocks: whether nothing passes a job of its queue that waits and could start some time.
+        by_shares: whether those go first, queues and in a queue users, that held least lately; `key` is among jobs of one.
     """
 
     name: str
     key: Callable[[PendingJob], tuple[object, ...]]
     blocks: bool = False
+    by_shares: bool = False
 
 
 def _submitted(job: PendingJob) -> tuple[object, ...]:
@@ -40,10 +43,16 @@ def tightest(free: Amount, asked: Amount, has_gpus: bool) -> tuple[object, ...]:
     return not asked.gpus and has_gpus, [have - want for have, want in zip(free, asked, strict=True)]
 
 
+FAIR = Order("fair", _submitted, by_shares=True)
 EARLIEST = Order("earliest", _submitted)
 FIRST_COME = Order("first-come", _submitted, blocks=True)
 SHORTEST_FIRST = Order("shortest-first", _shortest)
-ORDERS = {order.name: order for order in (EARLIEST, FIRST_COME, SHORTEST_FIRST)}
+ORDERS = {order.name: order for order in (FAIR, FIRST_COME, SHORTEST_FIRST, EARLIEST)}
+IN_QUEUES: Mapping[QueueOrder, Order] = {
+    QueueOrder.FAIR: FAIR,
+    QueueOrder.FIRST_COME: FIRST_COME,
+    QueueOrder.SHORTEST_FIRST: SHORTEST_FIRST,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,12 @@ class Policy:
     """What one call of `decide` goes by.
 
     Attributes:
+        order: by shares, and then in each queue by its own order; any other is that of all jobs in one line.
         score: of the tightest node of each flavor that fits; the flavor with the lowest is taken, then by name.
         rule: whether, and why, one job may have another stopped.
     """
 
-    order: Order = EARLIEST
+    order: Order = FAIR
     score: Score = tightest
     rule: Rule = preempt_or_reclaim
 

@@ -120,6 +120,14 @@ class Quotas:
         """Whether every queue on its path may hold `cost` beside what it holds now."""
         return self.block(job, cost) is None
 
+    def borrows(self, job: PendingJob, cost: Resources) -> bool:
+        """Whether any queue on its path would hold more than its quota with it: only preemptible work may."""
+        return job.preemptible and any(
+            self._over(view.quota, kind, self.in_use(view.name)[kind] + amount)
+            for view in self.path(job.queue)
+            for kind, amount in cost.items()
+        )
+
     def block(self, job: PendingJob, cost: Resources, *, empty: bool = False, promised: bool = False) -> Block | None:
         """What stands against it now, or, with `empty`, even if all queues held nothing.
 

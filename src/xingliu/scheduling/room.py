@@ -12,7 +12,7 @@ from typing import NamedTuple
 from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import FlavorName, NodeName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, gpu_of
-from xingliu.scheduling.model import NodeView
+from xingliu.scheduling.model import NodeView, Seat
 from xingliu.workloads.model import GpuRequest, ResourceRequest
 
 
@@ -51,6 +51,10 @@ def amount_asked(request: ResourceRequest) -> Amount:
 def amount_free(node: NodeView) -> Amount:
     """GPUs are counted by their indices: one without an index cannot be handed out."""
     return Amount(len(node.free_gpus), node.free[CPU], node.free[MEMORY])
+
+
+def amount_of(seat: Seat) -> Amount:
+    return Amount(len(seat.gpus), seat.resources[CPU], seat.resources[MEMORY])
 
 
 def amount_whole(node: NodeView) -> Amount:
@@ -186,7 +190,22 @@ class Room:
         """Keep what is free there, up to what is asked, from everyone in this cycle."""
         part = Amount(*(min(have, want) for have, want in zip(self.left(number), asked, strict=True)))
         self._take(self.shelves[flavor], part, number)
-        self._kept[number] = _sum(self._kept.get(number, NOTHING), part)
+        self._kept[number] = both(self._kept.get(number, NOTHING), part)
+
+    def fitted_at_first(self, flavor: FlavorName, asked: Amount) -> int:
+        """How many nodes of the flavor it fitted before anything was taken or kept."""
+        touched = (number for number in self._left if self.nodes[number].flavor == flavor)
+        lost = sum(covers(amount_free(self.nodes[number]), asked) and not covers(self._left[number], asked) for number in touched)
+        return self.shelves[flavor].count(asked) + lost
+
+    def no_longer_fit(self, seats: Iterable[Seat], asked: Amount) -> int:
+        """How many nodes that it fitted at first do not fit it beside those seats."""
+        taken: dict[int, Amount] = {}
+        for seat in seats:
+            number = self._numbers[seat.node]
+            taken[number] = both(taken.get(number, NOTHING), amount_of(seat))
+        free = {number: amount_free(self.nodes[number]) for number in taken}
+        return sum(covers(free[number], asked) and not covers(free[number], both(taken[number], asked)) for number in taken)
 
     @property
     def keeps(self) -> bool:
@@ -197,7 +216,7 @@ class Room:
         """How many nodes of the flavor would have room but for what is kept there."""
         mine = (number for number in self._kept if self.nodes[number].flavor == flavor)
         return sum(
-            not covers(self.left(number), asked) and covers(_sum(self.left(number), self._kept[number]), asked) for number in mine
+            not covers(self.left(number), asked) and covers(both(self.left(number), self._kept[number]), asked) for number in mine
         )
 
     def _take(self, shelf: Shelf, asked: Amount, number: int) -> Taken:
@@ -214,5 +233,6 @@ def covers(free: Amount, asked: Amount) -> bool:
     return all(have >= want for have, want in zip(free, asked, strict=True))
 
 
-def _sum(one: Amount, other: Amount) -> Amount:
+def both(one: Amount, other: Amount) -> Amount:
+    """The two together."""
     return Amount(*(first + second for first, second in zip(one, other, strict=True)))

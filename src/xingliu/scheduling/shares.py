@@ -1,0 +1,100 @@
+"""Who held how much of the cloud lately, queue by queue and user by user: the less of its weight's worth, the sooner its turn.
+
+A share is that of the kind of which most is held, so that one who holds all of the few large GPUs does not look modest
+beside many who hold cores (dominant resource fairness, Ghodsi et al., NSDI 2011), faded by the half-life.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from xingliu.fleet.model import FairShare
+from xingliu.kernel.ids import QueueName, UserId
+from xingliu.kernel.resources import Resources
+from xingliu.scheduling.model import QueueView, Used
+
+SCALE = 10**6
+Path = Callable[[QueueName], tuple[QueueView, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a queue deserves, by the weights on its path, and what it used, both in millionths of what all used lately.
+
+    Attributes:
+        amounts: what it used, and the queues below it, by quota kind: milli-units x microseconds, faded.
+    """
+
+    deserved_ppm: int
+    used_ppm: int
+    amounts: Resources
+
+    @property
+    def owed_ppm(self) -> int:
+        """What it deserves more than it used; below zero where it used more."""
+        return self.deserved_ppm - self.used_ppm
+
+
+@dataclass(slots=True)
+class _Held:
+    amounts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, charge: Resources, times: int) -> None:
+        for kind, amount in charge.items():
+            self.amounts[kind] += amount * times
+
+
+class Shares:
+    """The shares of one cycle; they grow as jobs are placed. `capacity` is asked for when something was held."""
+
+    def __init__(self, used: Iterable[Used], rules: FairShare, path: Path, capacity: Callable[[], Resources]) -> None:
+        self._rules, self._path, self._whole = rules, path, capacity
+        self._capacity: Resources | None = None
+        self._queues: dict[QueueName, _Held] = defaultdict(_Held)
+        self._users: dict[tuple[QueueName, UserId], _Held] = defaultdict(_Held)
+        for one in used:
+            self._add(one.queue, one.user, one.amounts, 1)
+
+    def place(self, queue: QueueName, user: UserId, charge: Resources) -> None:
+        """It starts now: it is charged for its entry at once."""
+        self._add(queue, user, charge, self._rules.entry_us)
+
+    def _add(self, queue: QueueName, user: UserId, charge: Resources, times: int) -> None:
+        self._users[queue, user].add(charge, times)
+        for view in self._path(queue):
+            self._queues[view.name].add(charge, times)
+
+    def of_queue(self, view: QueueView) -> int:
+        """Lower goes first: what it holds of the whole, by its weight."""
+        held = self._queues.get(view.name)
+        return self._of(held) * SCALE // view.weight if held is not None else 0
+
+    def of_user(self, queue: QueueName, user: UserId) -> int:
+        held = self._users.get((queue, user))
+        return self._of(held) if held is not None else 0
+
+    def _of(self, held: _Held) -> int:
+        if self._capacity is None:
+            self._capacity = self._whole()
+        whole = self._capacity
+        return max((amount // whole[kind] for kind, amount in held.amounts.items() if whole[kind]), default=0)
+
+    def amounts(self, queue: QueueName) -> Resources:
+        """What it and the queues below it held lately."""
+        return Resources(dict(self._queues[queue].amounts)) if queue in self._queues else Resources()
+
+    def shown(self, queues: Iterable[QueueView]) -> dict[QueueName, Share]:
+        """Every queue's, for people to read."""
+        queues = list(queues)
+        below: dict[QueueName | None, list[QueueView]] = defaultdict(list)
+        for view in queues:
+            below[view.parent].append(view)
+        total = sum(self._of(self._queues[view.name]) for view in below[None] if view.name in self._queues)
+        found = {}
+        for view in queues:
+            deserved = SCALE
+            for step in self._path(view.name):
+                deserved = deserved * step.weight // sum(one.weight for one in below[step.parent])
+            held = self._of(self._queues[view.name]) if view.name in self._queues else 0
+            found[view.name] = Share(deserved, held * SCALE // total if total else 0, self.amounts(view.name))
+        return found
