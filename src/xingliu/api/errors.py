@@ -57,6 +57,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.AmbiguousName: 409,
     control.NoProjectChosen: 422,
     control.NoReason: 422,
+    control.NoHoldReason: 422,
     control.LastAdmin: 409,
     control.IdempotencyConflict: 409,
     control.TooMany: 409,

@@ -145,6 +145,10 @@ def why(session: Session, job: str) -> None:
     if answer.get("reason"):
         numbers = evidence(answer.get("numbers") or {})
         click.echo(f"  {answer['reason']}, by cycle {answer['cycle']}{f': {numbers}' if numbers else ''}")
+    if place := answer.get("position"):
+        click.echo(f"  position {place['number']} of {place['of']} in queue {place['queue']}")
+    if held := answer.get("hold"):
+        click.echo(f"  queue {held['queue']} is held by {held['actor']} since {show_time(held['since_us'])}: {held['reason']}")
     for other in (answer.get("ahead") or [])[:10]:
         click.echo(f"  ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}")
     if len(answer.get("ahead") or []) > 10:

@@ -194,6 +194,16 @@ class LastAdmin(XingliuError):
 
 
 @dataclass(eq=False)
+class NoHoldReason(XingliuError):
+    """Holding queue {queue} needs a reason of 1 to {longest} characters."""
+
+    code: ClassVar[str] = "no_hold_reason"
+    hint: ClassVar[str] = "It is shown to everyone whose job waits there: `--reason 'power is out'`."
+    queue: str
+    longest: int
+
+
+@dataclass(eq=False)
 class NoReason(XingliuError):
     """Taking {node} out or back needs a reason of 1 to {longest} characters."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from xingliu.control.discretion import discreet, jobs_ahead, unnamed
+from xingliu.control.holds import Hold, hold_of
 from xingliu.control.ports import Store
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
@@ -12,7 +13,8 @@ from xingliu.control.world import World
 from xingliu.forecast.model import Expectation
 from xingliu.forecast.replay import expected_start
 from xingliu.kernel.clock import Clock
-from xingliu.kernel.ids import JobId
+from xingliu.kernel.ids import JobId, QueueName
+from xingliu.scheduling.line import Position
 from xingliu.scheduling.policy import decide
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
@@ -22,12 +24,17 @@ from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease, StopWh
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a job is where it is: its wait with the last cycle's numbers, and when it may start."""
+    """Why a job is where it is: its wait with the last cycle's numbers, and when it may start.
+
+    `position`: in the line of its queue; `hold`: of the queue that keeps it from starting.
+    """
 
     job: Job
     wait: Wait | None
     expectation: Expectation | None
     ahead: tuple[Job, ...]
+    position: Position | None = None
+    hold: Hold | None = None
 
 
 class Jobs:
@@ -70,7 +77,16 @@ class Jobs:
         if all(pending.id != job.id for pending in snapshot.pending):
             return Why(job, None, None, ())
         expectation = discreet(expected_start(snapshot, job.id, decide), sees)
-        return Why(job, unnamed(wait) if wait is not None else None, expectation, ahead)
+        position, hold = self._scheduling.line.position(job.id), self._hold(wait)
+        return Why(job, unnamed(wait) if wait is not None else None, expectation, ahead, position, hold)
+
+    def _hold(self, wait: Wait | None) -> Hold | None:
+        """Of the queue on its path that somebody holds, where that is why it waits."""
+        held = wait.numbers.get("held_queue") if wait is not None else None
+        if held is None:
+            return None
+        with self._store.read() as unit:
+            return hold_of(unit, unit.queues.get(QueueName(str(held))))
 
     def attempts(self, actor: Actor, name: str) -> Sequence[tuple[Attempt, Lease]]:
         """Every attempt with its lease, by number, then rank. Raises Unknown."""

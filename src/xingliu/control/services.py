@@ -10,6 +10,7 @@ from xingliu.control.cloud import Cloud
 from xingliu.control.events import Events
 from xingliu.control.flavors import Flavors, Pools
 from xingliu.control.gauges import Gauges
+from xingliu.control.holds import Holds
 from xingliu.control.jobs import Jobs
 from xingliu.control.keys import Keys
 from xingliu.control.logs import Files, Logs
@@ -73,6 +74,7 @@ class Services:
     secrets: Secrets
     nodes: Nodes
     queues: Queues
+    holds: Holds
     flavors: Flavors
     pools: Pools
     events: Events
@@ -109,7 +111,8 @@ def services_over(
         keys=Keys(store, clock, ids),
         secrets=Secrets(store, clock, ports.sealer),
         nodes=Nodes(store, clock),
-        queues=Queues(store),
+        queues=Queues(store, world, scheduling),
+        holds=Holds(store, clock, wake=wake),
         flavors=Flavors(store),
         pools=Pools(store),
         events=Events(store),

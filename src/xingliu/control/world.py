@@ -1,7 +1,7 @@
 """What the planner may know, kept in memory by numbered deltas; it can be rebuilt whole from the store at any time."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from threading import RLock
 
@@ -156,12 +156,26 @@ class World:
             groups = [self._by_node.get(node, {})] if node is not None else list(self._by_node.values())
             return [lease for group in groups for lease in group.values()]
 
+    def held(self) -> Mapping[QueueName, Resources]:
+        """What the jobs of each queue itself hold, by quota kind; nothing for those that hold nothing."""
+        held: dict[QueueName, Resources] = defaultdict(Resources)
+        for lease in self.open_leases():
+            held[lease.queue] = held[lease.queue] + charge_of(lease)
+        return held
+
+    def below(self, name: QueueName) -> frozenset[QueueName]:
+        """The queue and all below it; itself alone where nobody knows it."""
+        with self._lock:
+            found, more = {name}, [name]
+            while more:
+                more = [queue.name for queue in self.queues.values() if queue.parent in more and queue.name not in found]
+                found.update(more)
+            return frozenset(found)
+
     def snapshot(self, *, cycle: int, now_us: int) -> Snapshot:
         """Everything one decision may know, at this instant."""
         with self._lock:
-            held: dict[QueueName, Resources] = defaultdict(Resources)
-            for lease in self.open_leases():
-                held[lease.queue] = held[lease.queue] + charge_of(lease)
+            held = self.held()
             return Snapshot(
                 version=self._version,
                 cycle=cycle,

@@ -45,6 +45,8 @@ class Requests:
             "apply": self._apply,
             "forget": self._secret_verb,
             "remember": self._secret_verb,
+            "hold queue": self._queue_verb,
+            "release queue": self._queue_verb,
         }[wish.verb](wish)
 
     def stop(self, job: JobId) -> None:
@@ -109,17 +111,35 @@ class Requests:
         else:
             self._cloud.guarded(lambda plane: plane.secrets.put(actor, project, "TOKEN", "hunter3"))
 
+    def _queue_verb(self, wish: Wish) -> None:
+        with MemoryStore(self._cloud.record).read() as unit:
+            names = [queue.name for queue in unit.queues.find()]
+        name = names[int(wish.chance * len(names))]
+        if wish.verb == "hold queue":
+            self._cloud.guarded(lambda plane: plane.holds.hold(self._boss, name, reason="quotas change"))
+        else:
+            self._cloud.guarded(lambda plane: plane.holds.release(self._boss, name))
+
     def let_go(self) -> None:
         """Nothing is held any more, every node may be used, and the secrets are there."""
         for job in self._cloud.jobs_left():
             self._insist(partial(self._release, job=job))
         for tenant in TENANTS:
             self._insist(partial(self._remember, tenant=tenant))
+        for queue in self._held_queues():
+            self._insist(partial(self._release_queue, queue=queue))
         for node in self._out():
             self._insist(partial(self._resume, node=node))
 
     def _release(self, plane: Plane, job: Job) -> None:
         plane.jobs.release(self._cloud.actors[job.user], job.id)
+
+    def _release_queue(self, plane: Plane, queue: str) -> None:
+        plane.holds.release(self._boss, queue)
+
+    def _held_queues(self) -> list[str]:
+        with MemoryStore(self._cloud.record).read() as unit:
+            return [queue.name for queue in unit.queues.find() if queue.held]
 
     def _remember(self, plane: Plane, tenant: str) -> None:
         plane.secrets.put(self._member(tenant), f"{tenant}/lab", "TOKEN", "hunter4")
