@@ -30,7 +30,7 @@ def lent(queues: Iterable[Queue], in_use: Mapping[QueueName, Resources]) -> dict
 def _lent_among(group: Iterable[Queue], kind: str, in_use: Mapping[QueueName, Resources]) -> dict[QueueName, int]:
     borrowed, offered = 0, {}
     for queue in group:
-        if queue.quota is None or kind not in queue.quota:
+        if queue.quota is None:
             continue
         spare = queue.quota[kind] - in_use.get(queue.name, Resources())[kind]
         borrowed += max(0, -spare)
