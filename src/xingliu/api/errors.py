@@ -58,6 +58,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.NoProjectChosen: 422,
     control.NoReason: 422,
     control.NoHoldReason: 422,
+    control.BadSelection: 422,
     control.LastAdmin: 409,
     control.IdempotencyConflict: 409,
     control.TooMany: 409,

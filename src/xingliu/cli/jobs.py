@@ -47,7 +47,8 @@ jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB..."
     "--state", type=click.Choice(STATES, case_sensitive=False), metavar="STATE", help="Only those in this state, such as RUNNING."
 )
 @click.option("--project", help="Only this project's.")
-@click.option("--queue", help="Only this queue's.")
+@click.option("--queue", help="Only those of this queue and the ones below it.")
+@click.option("--user", help="Only this user's.")
 @click.option("--name", help="Only those with this name.")
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=SHOWN_MAX, show_default=True, help="At most so many, newest first."

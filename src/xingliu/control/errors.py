@@ -194,6 +194,15 @@ class LastAdmin(XingliuError):
 
 
 @dataclass(eq=False)
+class BadSelection(XingliuError):
+    """{why}"""
+
+    code: ClassVar[str] = "bad_selection"
+    hint: ClassVar[str] = "Name jobs, or select them by project, queue, user, state or name; `all` means every one you see."
+    why: str
+
+
+@dataclass(eq=False)
 class NoHoldReason(XingliuError):
     """Holding queue {queue} needs a reason of 1 to {longest} characters."""
 

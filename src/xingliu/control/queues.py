@@ -78,6 +78,10 @@ class Queues:
             scope = Scope(unit, actor)
             return _Pages(unit, scope, self._world).of(_queue(unit, scope, name))
 
+    def below(self, name: str) -> frozenset[QueueName]:
+        """The queue and all below it, for a filter; itself alone where it is gone or never was."""
+        return self._world.below(QueueName(name))
+
     def line(self, actor: Actor, name: str, *, after: int = 0, limit: int = 100) -> LinePage:
         """The line of a queue and those below it, from behind position `after` on. Raises Unknown, Forbidden."""
         with self._store.read() as unit:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from xingliu.control.actors import Actors
 from xingliu.control.attach import Attach
 from xingliu.control.blobs import Blobs
+from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
 from xingliu.control.events import Events
 from xingliu.control.flavors import Flavors, Pools
@@ -62,6 +63,7 @@ class Services:
     whoami: Whoami
     gauges: Gauges
     jobs: Jobs
+    bulk: BulkJobs
     submissions: Submissions
     logs: Logs
     files: Files
@@ -100,6 +102,7 @@ def services_over(
         whoami=Whoami(store),
         gauges=Gauges(store, world, scheduling),
         jobs=Jobs(store, world, scheduling, clock, wake=wake),
+        bulk=BulkJobs(store, world, clock, wake=wake),
         submissions=Submissions(store, world, scheduling, clock, ids, wake=wake, check_space=check_space),
         logs=Logs(store, ports.files),
         files=Files(store, ports.files),

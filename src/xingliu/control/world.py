@@ -132,6 +132,11 @@ class World:
 
     # Views ------------------------------------------------------------------------------------------------------------
 
+    def live_jobs(self) -> list[Job]:
+        """All that are not over, in no order."""
+        with self._lock:
+            return list(self.jobs.values())
+
     def shows(self, visible: frozenset[ProjectId] | None, job_id: JobId) -> bool:
         """Whether a live job is of one of these projects; None is all of them."""
         job = self.jobs.get(job_id)
