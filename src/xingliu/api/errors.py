@@ -74,6 +74,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.StoreUnavailable: 503,
     control.LauncherUnavailable: 503,
     control.DeliveryFailed: 502,
+    control.NoMailServer: 422,
     TooManyStreams: 503,
 }
 

@@ -136,6 +136,30 @@ class DeliveryFailed(XingliuError):
 
 
 @dataclass(eq=False)
+class DeliveryRefused(DeliveryFailed):
+    """{url} refused it for good: {why}"""
+
+    code: ClassVar[str] = "delivery_refused"
+    hint: ClassVar[str] = "It is not tried again; `notify` of the job file says who is told."
+
+
+@dataclass(eq=False)
+class MailServerDown(DeliveryFailed):
+    """The mail server {url} takes no mail now: {why}"""
+
+    code: ClassVar[str] = "mail_server_down"
+    hint: ClassVar[str] = "All mail waits until it does. Check `mail` in the operator file: `xl cloud show`."
+
+
+@dataclass(eq=False)
+class NoMailServer(XingliuError):
+    """This cloud cannot mail: its operator file names no mail server."""
+
+    code: ClassVar[str] = "no_mail_server"
+    hint: ClassVar[str] = "Use `url` under notify, or have an operator add to the file: mail: {{host: ..., from: ...}}."
+
+
+@dataclass(eq=False)
 class IdempotencyConflict(XingliuError):
     """Idempotency key {key} was used before, for another request."""
 

@@ -139,5 +139,6 @@ class Scheduling:
             if job is None or job.state is not JobState.PENDING:
                 continue
             unit.jobs.put(replace(job, wait=unnamed(wait), claim=stay.claim))
-            facts = {"reason": wait.reason, "cycle": wait.cycle}
+            before = job.wait.reason if job.wait is not None else None
+            facts = {"reason": wait.reason, "cycle": wait.cycle, "before": before}
             unit.events.append(event("job.waiting", job, now_us, cause=wait.sentence, facts=facts))

@@ -115,6 +115,29 @@ class Queue:
     min_runtime_us: int = 0
 
 
+class MailTls(StrEnum):
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail to users goes, and whom it is from.
+
+    `password_secret` names an environment variable, `password_file` a file: one of them where there is a user.
+    """
+
+    host: str
+    sender: str
+    tls: MailTls
+    port: int
+    user: str | None = None
+    password_secret: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
     """What heads the operator file; `document` is that file as it was last applied, JSON types, empty before the first."""
@@ -122,3 +145,4 @@ class CloudSettings:
     currency: str = "USD"
     default_queue: QueueName = DEFAULT_QUEUE
     document: Mapping[str, object] = field(default_factory=dict)
+    mail: MailServer | None = None
