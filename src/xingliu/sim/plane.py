@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from xingliu.control.bootstrap import bootstrap
+from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
 from xingliu.control.health import Health
 from xingliu.control.holds import Holds
@@ -54,6 +55,7 @@ class Plane:
         self.scheduling = Scheduling(store, self.world, launcher, launches, clock, decide=decide)
         self.health = Health(store, self.world, launcher, clock)
         self.jobs = Jobs(store, self.world, self.scheduling, clock, wake=nothing)
+        self.bulk = BulkJobs(store, self.world, clock, wake=nothing)
         self.submissions = Submissions(store, self.world, self.scheduling, clock, ids, wake=nothing, check_space=nothing)
         self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)
         self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from xingliu.control.bootstrap import ADMIN
+from xingliu.control.bulk import Selector
 from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import JobId, UserId
 from xingliu.sim.estate import TENANTS, draw_queues, has_gpus
@@ -13,7 +14,8 @@ from xingliu.sim.people import Wish
 from xingliu.sim.plane import Plane
 from xingliu.sim.store import MemoryStore
 from xingliu.tenancy.model import Actor
-from xingliu.workloads.model import Job
+from xingliu.training.asking import Ask
+from xingliu.workloads.model import Job, JobState
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -47,6 +49,9 @@ class Requests:
             "remember": self._secret_verb,
             "hold queue": self._queue_verb,
             "release queue": self._queue_verb,
+            "stop many": self._many,
+            "hold many": self._many,
+            "release many": self._many,
         }[wish.verb](wish)
 
     def stop(self, job: JobId) -> None:
@@ -86,6 +91,23 @@ class Requests:
                 "release": lambda plane: plane.jobs.release(actor, job.id),
             }
             self._cloud.guarded(verbs[wish.verb])
+
+    def _many(self, wish: Wish) -> None:
+        """A member or the admin, for all jobs of a queue or in a state; every one that is there may be reached."""
+        ask = Ask(wish.verb.partition(" ")[0])
+        actors = (self._boss, *(self._member(tenant) for tenant in TENANTS))
+        actor = actors[int(wish.chance * 100) % len(actors)]
+        selectors = (Selector(queue="research"), Selector(state=JobState.PENDING), Selector(state=JobState.RUNNING))
+        selector = selectors[int(wish.chance * 1000) % len(selectors)]
+        for job in self._cloud.jobs_left():
+            self.asked[job.id].add(ask.value)
+        self._cloud.guarded(lambda plane: self._all_of(plane, actor, ask, selector))
+
+    def _all_of(self, plane: Plane, actor: Actor, ask: Ask, selector: Selector) -> None:
+        """Part after part, as a client does."""
+        part = plane.bulk.carry_out(actor, ask, selector)
+        while part.next is not None:
+            part = plane.bulk.carry_out(actor, ask, selector, after=part.next)
 
     def _node_verb(self, wish: Wish) -> None:
         with MemoryStore(self._cloud.record).read() as unit:
