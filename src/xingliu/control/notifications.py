@@ -109,7 +109,7 @@ def message(job: Job, event: Event) -> dict[str, object]:
         "id": event.seq,
         "event": event.type.removeprefix("job."),
         "job": job.id,
-        "name": job.name,
+        "name": job.title,
         "project": job.project,
         "state": job.state,
         "at_us": event.at_us,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
+from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
 
 NOBODY, NO_PROJECT = UserId(""), ProjectId("")
@@ -52,6 +53,7 @@ class PendingJob:
     Attributes:
         time_left_us: what remains of its time limit, None without one; only forecasts use it.
         claim: nodes on which room is kept for it.
+        array: what it is an element of; no more of its elements than `max_parallel` hold seats or claims at once.
     """
 
     id: JobId
@@ -68,6 +70,7 @@ class PendingJob:
     user: UserId = NOBODY
     preemptible: bool = False
     claim: Claim | None = None
+    array: ArrayPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class RunningJob:
     leaves_for: JobId | None = None
     grace_us: int = 0
     generation: int = 0
+    array: ArrayPart | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     cycle.enter(job.priority)
     if job.held or cycle.quotas.held(job.queue):
         return Waiting(job, ())
+    if cycle.array_full(job):
+        return Waiting(job, (), array_full=True)
     if job.queue in cycle.heads:
         return Waiting(job, (), behind=cycle.heads[job.queue])
     asked = amount_asked(job.request)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0002"
+REVISION = "0003"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -148,6 +148,22 @@ Table(
     Index(None, "flavor"),
     Index(None, "state"),
 )
+Table("specs", metadata, _id(), _text("document"), _text("spec"))
+Table(
+    "arrays",
+    metadata,
+    _id(),
+    _of("tenant", "tenants"),
+    _of("project", "projects"),
+    _of("user", "users"),
+    _text("queue"),
+    _text("name"),
+    _text("indices"),
+    _whole("size"),
+    _whole("submitted_us"),
+    _whole("max_parallel", optional=True),
+    *(Index(None, column, "id") for column in ("tenant", "project", "user", "queue", "name")),
+)
 Table(
     "workloads",
     metadata,
@@ -157,8 +173,6 @@ Table(
     _of("user", "users"),
     _text("queue"),
     _text("name"),
-    _text("spec"),
-    _text("spec_document"),
     _text("state"),
     _whole("submitted_us"),
     _text("blob", optional=True),
@@ -177,6 +191,13 @@ Table(
     _whole("generation"),
     _text("stopped_for", optional=True),
     _text("claim", optional=True),
+    _of("spec_id", "specs", optional=True),  # never NULL; SQLite can add no other column to a table that has rows
+    _of("array_id", "arrays", optional=True),
+    _whole("array_index", optional=True),
+    _text("array", optional=True),
+    Index(None, "spec_id"),
+    Index(None, "array_id", "state"),
+    Index(None, "array_id", "array_index"),
     CheckConstraint("state <> 'STOPPING' OR stop_why IS NOT NULL", name="stopping_says_why"),
     *(Index(None, column, "id") for column in ("tenant", "project", "user", "queue", "name", "state", "blob")),
 )
