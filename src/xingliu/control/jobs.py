@@ -82,40 +82,15 @@ class Jobs:
 
     def stop(self, actor: Actor, name: str) -> Job:
         """Ask it to end for good: signal, grace, SIGKILL. A job that is over stays as it is. Raises Unknown, Forbidden."""
-
-        def change(job: Job, now_us: int) -> tuple[Job, str]:
-            if job.state is JobState.PENDING:
-                done = replace(
-                    job, state=JobState.CANCELLED, finished_us=now_us, wait=None, claim=None, message="it was asked to stop"
-                )
-                return replace(done, generation=job.generation + 1), "job.cancelled"
-            stopped = stopping(job, StopWhy.CANCEL, now_us=now_us, grace_us=job.spec.checkpoint.grace_us)
-            return stopped, "job.stopping"
-
-        return self._change(actor, name, change)
+        return self._change(actor, name, stop_job)
 
     def hold(self, actor: Actor, name: str) -> Job:
         """Keep it from starting; one that runs is stopped with its signal and grace and waits, held."""
-
-        def change(job: Job, now_us: int) -> tuple[Job, str]:
-            if job.held:
-                return job, ""
-            held = replace(job, held=True, generation=job.generation + 1)
-            if job.state is JobState.PENDING:
-                return held, "job.held"
-            return stopping(held, StopWhy.HOLD, now_us=now_us, grace_us=job.spec.checkpoint.grace_us), "job.held"
-
-        return self._change(actor, name, change)
+        return self._change(actor, name, hold_job)
 
     def release(self, actor: Actor, name: str) -> Job:
         """Let a held job go on; where it is not held nothing changes. Raises Unknown, Forbidden."""
-
-        def change(job: Job, now_us: int) -> tuple[Job, str]:
-            if not job.held:
-                return job, ""
-            return replace(job, held=False, generation=job.generation + 1), "job.released"
-
-        return self._change(actor, name, change)
+        return self._change(actor, name, release_job)
 
     def _change(self, actor: Actor, name: str, change: Callable[[Job, int], tuple[Job, str]]) -> Job:
         """One guarded change of a job that is not over, with its event."""
@@ -132,3 +107,27 @@ class Jobs:
                 unit.events.append(event(type_, changed, now_us, actor=actor.user))
         self._wake()
         return changed
+
+
+def stop_job(job: Job, now_us: int) -> tuple[Job, str]:
+    """The job that is asked to end for good, and the event's type."""
+    if job.state is JobState.PENDING:
+        message = "it was asked to stop"
+        done = replace(job, state=JobState.CANCELLED, finished_us=now_us, wait=None, claim=None, message=message)
+        return replace(done, generation=job.generation + 1), "job.cancelled"
+    return stopping(job, StopWhy.CANCEL, now_us=now_us, grace_us=job.spec.checkpoint.grace_us), "job.stopping"
+
+
+def hold_job(job: Job, now_us: int) -> tuple[Job, str]:
+    """The job, held; as it is where it is already."""
+    if job.held:
+        return job, ""
+    held = replace(job, held=True, generation=job.generation + 1)
+    if job.state is JobState.PENDING:
+        return held, "job.held"
+    return stopping(held, StopWhy.HOLD, now_us=now_us, grace_us=job.spec.checkpoint.grace_us), "job.held"
+
+
+def release_job(job: Job, now_us: int) -> tuple[Job, str]:
+    """The job, no longer held; as it is where it is not."""
+    return (replace(job, held=False, generation=job.generation + 1), "job.released") if job.held else (job, "")
