@@ -40,6 +40,15 @@ class PartOut(Out):
     max_parallel: int | None
 
 
+class AfterOut(Out):
+    """An end that is waited for: `ok`, `any` or `failed`. `met` is null until the job or array has ended."""
+
+    job: str
+    name: str
+    end: str
+    met: bool | None
+
+
 class JobOut(Out):
     """A job. Instants and spans in microseconds; `spec` is the file as it was accepted."""
 
@@ -67,6 +76,8 @@ class JobOut(Out):
     resources: RequestOut
     time_limit_us: int | None
     array: PartOut | None
+    after: list[AfterOut]
+    not_before_us: int | None
     spec: dict[str, Any]
 
 
@@ -169,6 +180,8 @@ def job_out(job: Job) -> JobOut:
         resources=_request(spec.resources),
         time_limit_us=spec.time_limit_us,
         array=_part(job.array) if job.array is not None else None,
+        after=[AfterOut(job=one.id, name=one.name, end=one.kind.value, met=one.met) for one in job.after],
+        not_before_us=job.not_before_us,
         spec=dict(job.kept.document),
     )
 

@@ -26,6 +26,7 @@ from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
+from xingliu.workloads.dependencies import After, AfterWord
 from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role
 from xingliu.workloads.spec import read_job
 from xingliu.workloads.specs import keep_spec
@@ -129,6 +130,8 @@ class Submissions:
             state=JobState.PENDING,
             submitted_us=now_us,
             blob=blob,
+            after=tuple(_resolved(scope, word, project) for word in spec.after),
+            not_before_us=None if spec.not_before is None else spec.not_before.instant_us(now_us),
         )
 
     def _check_references(self, unit: Unit, spec: JobSpec, project: Project, blob: BlobId | None) -> None:
@@ -168,6 +171,12 @@ class Submissions:
             for flavor in candidates
         ]
         return max(quotes, key=lambda found: found.per_hour_minor)
+
+
+def _resolved(scope: Scope, word: AfterWord, project: Project) -> After:
+    """The job or array of the project that is meant now. Raises Unknown, AmbiguousName."""
+    found = scope.job_or_array(word.name, project=project.id)
+    return After(word.kind, found.id, found.name if isinstance(found, Array) else found.title)
 
 
 def _record(unit: Unit, job: Job) -> list[Job]:

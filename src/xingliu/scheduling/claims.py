@@ -28,7 +28,7 @@ def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | No
     numbers = [number for name in claim.nodes if (number := room.ready_number(name)) is not None]
     there = len(numbers) == job.replicas and all(room.nodes[number].flavor == claim.flavor for number in numbers)
     if (
-        job.held
+        not job.may_start(cycle.snapshot.now_us)
         or quotas.held(job.queue)
         or cycle.array_full(job)
         or not there

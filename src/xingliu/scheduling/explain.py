@@ -11,6 +11,7 @@ from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle, Waiting
+from xingliu.scheduling.depending import explain_own_wait
 from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
 from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Spot, amount_asked
@@ -79,6 +80,8 @@ class _Walk:
             return _claimed(job, waiting.claim, waiting.leaving)
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
+        if not job.may_start(self._cycle.snapshot.now_us):
+            return explain_own_wait(job)
         large = self._large_enough(job)
         if large and waiting.behind is not None:
             sentence = f"It asks for {_request(job)}; its queue {job.queue} goes strictly by turn, and a job before it waits."

@@ -6,6 +6,7 @@ from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.arrays import ArrayPart
+from xingliu.workloads.dependencies import After
 from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
 
 NOBODY, NO_PROJECT = UserId(""), ProjectId("")
@@ -53,6 +54,7 @@ class PendingJob:
     Attributes:
         time_left_us: what remains of its time limit, None without one; only forecasts use it.
         claim: nodes on which room is kept for it.
+        after: ends of others that are not met yet, or never will be; not_before_us: when it may start at the earliest.
         array: what it is an element of; no more of its elements than `max_parallel` hold seats or claims at once.
     """
 
@@ -71,6 +73,12 @@ class PendingJob:
     preemptible: bool = False
     claim: Claim | None = None
     array: ArrayPart | None = None
+    after: tuple[After, ...] = ()
+    not_before_us: int | None = None
+
+    def may_start(self, now_us: int) -> bool:
+        """Whether nothing of its own keeps it: it is not held, all it waits for has ended, and its time has come."""
+        return not self.held and not self.after and (self.not_before_us is None or self.not_before_us <= now_us)
 
 
 @dataclass(frozen=True, slots=True)

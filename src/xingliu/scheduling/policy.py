@@ -31,7 +31,7 @@ def _job_of(decision: Place | Waiting) -> JobId:
 
 def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     cycle.enter(job.priority)
-    if job.held or cycle.quotas.held(job.queue):
+    if not job.may_start(cycle.snapshot.now_us) or cycle.quotas.held(job.queue):
         return Waiting(job, ())
     if cycle.array_full(job):
         return Waiting(job, (), array_full=True)

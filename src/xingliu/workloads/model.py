@@ -23,20 +23,9 @@ from xingliu.kernel.ids import (
 )
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.arrays import ArrayPart, Span
-
-
-class JobState(StrEnum):
-    PENDING = "PENDING"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    STOPPING = "STOPPING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    TIMED_OUT = "TIMED_OUT"
-    CANCELLED = "CANCELLED"
-
-
-FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED})
+from xingliu.workloads.dependencies import After, AfterWord, NotBefore
+from xingliu.workloads.jobstates import FINAL as FINAL
+from xingliu.workloads.jobstates import JobState as JobState
 
 
 class StopWhy(StrEnum):
@@ -81,6 +70,9 @@ class PendingReason(StrEnum):
     """Why a job waits; the order of this list is the order in which they are shown."""
 
     HELD = "Held"
+    DEPENDENCY_WAITING = "DependencyWaiting"
+    DEPENDENCY_FAILED = "DependencyFailed"
+    NOT_BEFORE = "NotBefore"
     EXCEEDS_LIMIT = "ExceedsLimit"
     WAITING_FOR_QUOTA = "WaitingForQuota"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
@@ -189,6 +181,8 @@ class JobSpec:
     notify: Notify | None = None
     array: tuple[Span, ...] = ()
     max_parallel: int | None = None
+    after: tuple[AfterWord, ...] = ()
+    not_before: NotBefore | None = None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -216,6 +210,7 @@ class Job:
         stopped_for: the job that gets its room, where it is STOPPING for another.
         claim: the room that is kept for it while it waits.
         array: the array it is an element of.
+        after, not_before_us: what has to end, and the instant that has to come, before it may start.
         generation: grows with every change that a plan must not be older than.
     """
 
@@ -245,6 +240,8 @@ class Job:
     stopped_for: JobId | None = None
     claim: Claim | None = None
     array: ArrayPart | None = None
+    after: tuple[After, ...] = ()
+    not_before_us: int | None = None
 
     @property
     def spec(self) -> JobSpec:

@@ -195,6 +195,8 @@ Table(
     _of("array_id", "arrays", optional=True),
     _whole("array_index", optional=True),
     _text("array", optional=True),
+    Column("after", TEXT, nullable=False, server_default="[]"),
+    _whole("not_before_us", optional=True),
     Index(None, "spec_id"),
     Index(None, "array_id", "state"),
     Index(None, "array_id", "array_index"),

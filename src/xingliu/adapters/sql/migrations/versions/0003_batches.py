@@ -1,4 +1,4 @@
-"""Job files are kept once however many jobs they are of; arrays.
+"""Job files are kept once however many jobs they are of; arrays, and jobs that wait for others or for an instant.
 
 Stage: expand and contract in one: a job's file moves from its row to `specs`. Code of revision 0002 cannot run on it.
 """
@@ -54,6 +54,8 @@ def upgrade() -> None:
     _refer("array_id", "arrays")
     op.add_column("workloads", sa.Column("array_index", sa.BigInteger, nullable=True))
     op.add_column("workloads", sa.Column("array", TEXT, nullable=True))
+    op.add_column("workloads", sa.Column("after", TEXT, nullable=False, server_default="[]"))
+    op.add_column("workloads", sa.Column("not_before_us", sa.BigInteger, nullable=True))
     op.create_index("ix_workloads_spec_id", "workloads", ["spec_id"])
     op.create_index("ix_workloads_array_id_state", "workloads", ["array_id", "state"])
     op.create_index("ix_workloads_array_id_array_index", "workloads", ["array_id", "array_index"])
