@@ -40,7 +40,19 @@ class Policy:
 def same_request(job: PendingJob) -> Hashable:
     """For policies that go by whose job it is, its priority and submission, and what it asks for."""
     array = None if job.array is None else job.array.id
-    return job.queue, job.project, job.user, job.priority, job.preemptible, job.replicas, job.request, job.held, array
+    return (
+        job.queue,
+        job.project,
+        job.user,
+        job.priority,
+        job.preemptible,
+        job.replicas,
+        job.request,
+        job.held,
+        array,
+        job.after,
+        job.not_before_us,
+    )
 
 
 Seats = tuple[tuple[NodeName, tuple[int, ...]], ...]
@@ -129,11 +141,12 @@ class _Play:
 
     def run(self) -> Played:
         while (now_us := self._next_us()) is not None:
+            comes_us = self._cloud.next_start_us
             gone = self._cloud.advance(now_us)
             for job in gone:
                 self._end(job)
             new_kind = self._arrive(now_us)
-            if self._lines and (gone or new_kind):
+            if self._lines and (gone or new_kind or comes_us == now_us):
                 self._decide()
             self._progress()
         self._give_up()
@@ -145,7 +158,7 @@ class _Play:
 
     def _next_us(self) -> int | None:
         coming = self._coming[self._arrived].job.submitted_us if self._arrived < len(self._coming) else None
-        ending = self._cloud.next_end_us
+        ending = self._cloud.next_us
         return min((at_us for at_us in (coming, ending) if at_us is not None), default=None)
 
     def _end(self, gone: RunningJob) -> None:
