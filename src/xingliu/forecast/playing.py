@@ -1,19 +1,18 @@
 """A trace played on a fleet: jobs arrive, `decide` places them, they run as long as they ran, and end."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from xingliu.forecast.estate import Estate
+from xingliu.forecast.lines import Lines
 from xingliu.forecast.shaping import Arrival
 from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.model import PendingJob, Plan, RunningJob, Snapshot, StayPending
 from xingliu.workloads.model import PendingReason
 
-FIRST_SHOWN = 2
-THEN_TIMES = 4
 TELL_EVERY = 256
 
 Decide = Callable[[Snapshot], Plan]
@@ -118,7 +117,7 @@ class _Play:
         self._estate, self._policy, self._tell = estate, policy, tell
         start_us = self._coming[0].job.submitted_us if self._coming else 0
         self._cloud = VirtualCloud(Snapshot(0, 0, start_us, estate.nodes, estate.queues, ()))
-        self._lines: dict[Hashable, dict[JobId, None]] = {}
+        self._lines = Lines()
         self._claims: dict[JobId, None] = {}
         self._may_stop = any(arrival.job.preemptible for arrival in self._coming)
         self._left_us = {arrival.job.id: arrival.run_us for arrival in self._coming}
@@ -174,13 +173,7 @@ class _Play:
         return new_kind
 
     def _join(self, job: PendingJob) -> None:
-        """Into the line of its kind, at its turn."""
-        key, turn, pending = self._key(job), self._policy.turn, self._cloud.pending
-        line = self._lines.setdefault(key, {})
-        last = next(reversed(line), None)
-        line[job.id] = None
-        if last is not None and turn(pending[last]) > turn(job):
-            self._lines[key] = dict.fromkeys(sorted(line, key=lambda each: turn(pending[each])))
+        self._lines.join(job.id, self._key(job), self._policy.turn(job))
 
     def _decide(self) -> None:
         """Where jobs may be stopped for others, what was just placed may be too: then once more, as the next cycle would."""
@@ -210,34 +203,18 @@ class _Play:
             self._reasons[stay.job] = stay.wait.sentence
 
     def _plan_of_enough(self) -> Plan:
-        """The plan for all who wait, found by showing the first few of each kind, more where all shown were placed."""
-        shown = dict.fromkeys(self._lines, FIRST_SHOWN)
-        while True:
-            plan = self._policy.decide(self._cloud.snapshot(self._first(shown)))
-            self._decisions += 1
-            stay = {decision.job for decision in plan.decisions if isinstance(decision, StayPending)}
-            short = [
-                key for key, line in self._lines.items() if shown[key] < len(line) and stay.isdisjoint(islice(line, shown[key]))
-            ]
-            if not short:
-                return plan
-            for key in short:
-                shown[key] *= THEN_TIMES
+        plan, asked = self._lines.plan(self._plan)
+        self._decisions += asked
+        return plan
 
-    def _first(self, shown: Mapping[Hashable, int]) -> Iterator[PendingJob]:
-        """The first few of each line, and everyone for whom room is kept."""
-        first = dict.fromkeys(self._claims)
-        for key, line in self._lines.items():
-            first.update(dict.fromkeys(islice(line, shown[key])))
-        return (self._cloud.pending[job_id] for job_id in first)
+    def _plan(self, first: Iterable[JobId]) -> Plan:
+        """The plan for those, and for everyone for whom room is kept."""
+        shown = dict.fromkeys([*self._claims, *first])
+        return self._policy.decide(self._cloud.snapshot(self._cloud.pending[job_id] for job_id in shown))
 
     def _leave(self, job_id: JobId) -> None:
-        key = self._key(self._cloud.pending[job_id])
-        line = self._lines[key]
-        del line[job_id]
+        self._lines.leave(job_id)
         self._claims.pop(job_id, None)
-        if not line:
-            del self._lines[key]
 
     def _give_up(self) -> None:
         """Nothing runs any more and nothing comes: who still waits never starts."""

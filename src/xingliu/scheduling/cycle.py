@@ -49,7 +49,7 @@ class Cycle:
     def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
         self.snapshot, self.policy = snapshot, policy
         self.heads: dict[QueueName, JobId] = {}
-        self.room = Room(snapshot.nodes)
+        self.room = Room(snapshot.nodes, policy.pick)
         self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: _capacity(snapshot.nodes))
         self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, policy.order.key(job)))
         self.placed: list[tuple[PendingJob, FlavorName]] = []

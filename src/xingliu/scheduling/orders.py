@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from xingliu.scheduling.eviction import Rule, preempt_or_reclaim
 from xingliu.scheduling.model import PendingJob
-from xingliu.scheduling.room import Amount
+from xingliu.scheduling.room import Amount, Pick, Shelf
 
 NEVER_US = 1 << 62
 
@@ -52,11 +52,13 @@ class Policy:
 
     Attributes:
         score: of the tightest node of each flavor that fits; the flavor with the lowest is taken, then by name.
+        pick: which nodes of that flavor, of those that fit: `Shelf.tightest`, or `Shelf.first` by name.
         rule: whether, and why, one job may have another stopped.
     """
 
     order: Order = EARLIEST
     score: Score = tightest
+    pick: Pick = Shelf.tightest
     rule: Rule = preempt_or_reclaim
 
 
