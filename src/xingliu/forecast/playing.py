@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from xingliu.forecast.coming import Coming, Tell
 from xingliu.forecast.estate import Estate
 from xingliu.forecast.lines import Lines
 from xingliu.forecast.shaping import Arrival
@@ -13,10 +14,7 @@ from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.model import PendingJob, Plan, RunningJob, Snapshot, StayPending
 from xingliu.workloads.model import PendingReason
 
-TELL_EVERY = 256
-
 Decide = Callable[[Snapshot], Plan]
-Tell = Callable[[int, int], None]
 
 
 def by_submission(job: PendingJob) -> tuple[int, JobId]:
@@ -102,7 +100,7 @@ class Played:
 
 
 def play(arrivals: Sequence[Arrival], estate: Estate, policy: Policy, tell: Tell = lambda done, of: None) -> Played:
-    """Play a trace to its end. `tell` hears now and then how many jobs have arrived or ended, of how many such events.
+    """Play a trace to its end. `tell` hears how far it is, as `Coming` says.
 
     `decide` is called at every instant at which something ended or arrived, except where it could do nothing new: when
     nobody waits, or when nothing ended and all who came are like one that waits already.
@@ -112,18 +110,17 @@ def play(arrivals: Sequence[Arrival], estate: Estate, policy: Policy, tell: Tell
 
 class _Play:
     def __init__(self, arrivals: Sequence[Arrival], estate: Estate, policy: Policy, tell: Tell) -> None:
-        self._coming = sorted(arrivals, key=lambda arrival: (arrival.job.submitted_us, arrival.job.id))
-        self._by_id = {arrival.job.id: arrival for arrival in self._coming}
-        self._estate, self._policy, self._tell = estate, policy, tell
-        start_us = self._coming[0].job.submitted_us if self._coming else 0
+        self._coming = Coming(arrivals, tell)
+        self._estate, self._policy = estate, policy
+        start_us = self._coming.next_us or 0
         self._cloud = VirtualCloud(Snapshot(0, 0, start_us, estate.nodes, estate.queues, ()))
         self._lines = Lines()
         self._claims: dict[JobId, None] = {}
-        self._may_stop = any(arrival.job.preemptible for arrival in self._coming)
-        self._left_us = {arrival.job.id: arrival.run_us for arrival in self._coming}
+        self._may_stop = any(arrival.job.preemptible for arrival in arrivals)
+        self._left_us = {arrival.job.id: arrival.run_us for arrival in arrivals}
         self._runs: dict[JobId, list[Run]] = {}
         self._reasons: dict[JobId, str] = {}
-        self._arrived = self._ended = self._decisions = self._told = 0
+        self._decisions = 0
 
     def run(self) -> Played:
         while (now_us := self._next_us()) is not None:
@@ -133,18 +130,16 @@ class _Play:
             new_kind = self._arrive(now_us)
             if self._lines and (gone or new_kind):
                 self._decide()
-            self._progress()
         self._give_up()
-        return Played(self._estate, tuple(map(self._stay, self._coming)), self._decisions)
+        return Played(self._estate, tuple(map(self._stay, self._coming.all)), self._decisions)
 
     def _stay(self, arrival: Arrival) -> Stay:
         job_id = arrival.job.id
         return Stay(arrival, tuple(self._runs.get(job_id, ())), self._reasons.get(job_id, ""))
 
     def _next_us(self) -> int | None:
-        coming = self._coming[self._arrived].job.submitted_us if self._arrived < len(self._coming) else None
-        ending = self._cloud.next_end_us
-        return min((at_us for at_us in (coming, ending) if at_us is not None), default=None)
+        next_ends_us = self._cloud.next_end_us
+        return min((at_us for at_us in (self._coming.next_us, next_ends_us) if at_us is not None), default=None)
 
     def _end(self, gone: RunningJob) -> None:
         """It is done; or it was stopped for another, and goes on later from where it was."""
@@ -156,7 +151,7 @@ class _Play:
         if self._left_us[gone.id]:
             self._join(self._cloud.pending[gone.id])
         else:
-            self._ended += 1
+            self._coming.note()
 
     def _key(self, job: PendingJob) -> Hashable:
         return self._policy.alike(job) if self._policy.alike else job.id
@@ -164,12 +159,10 @@ class _Play:
     def _arrive(self, now_us: int) -> bool:
         """Everyone who comes now joins a line; whether one of them is the first of its kind."""
         new_kind = False
-        while self._arrived < len(self._coming) and self._coming[self._arrived].job.submitted_us <= now_us:
-            job = self._coming[self._arrived].job
+        for job in (arrival.job for arrival in self._coming.until(now_us)):
             new_kind |= self._key(job) not in self._lines
             self._cloud.submit(job)
             self._join(job)
-            self._arrived += 1
         return new_kind
 
     def _join(self, job: PendingJob) -> None:
@@ -224,9 +217,3 @@ class _Play:
                 reason = decision.wait.sentence if isinstance(decision, StayPending) else "It was still waiting at the end."
                 self._reasons[decision.job] = reason
                 del self._cloud.pending[decision.job]
-
-    def _progress(self) -> None:
-        done = self._arrived + self._ended
-        if done - self._told >= TELL_EVERY:
-            self._told = done
-            self._tell(done, 2 * len(self._coming))

@@ -11,9 +11,10 @@ from fractions import Fraction
 from math import ceil
 from typing import Any
 
+from xingliu.forecast.coming import Coming, Tell
 from xingliu.forecast.estate import Estate
 from xingliu.forecast.lines import FIRST_SHOWN, Lines
-from xingliu.forecast.playing import TELL_EVERY, Played, Run, Seats, Stay, Tell, same_request
+from xingliu.forecast.playing import Played, Run, Seats, Stay, same_request
 from xingliu.forecast.shaping import Arrival
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId
@@ -107,16 +108,16 @@ def play_anew(
     tell: Tell = lambda done, of: None,
     decide: Decide = decide_for_real,
 ) -> Played:
-    """Play a trace to its end. `tell` hears now and then how many jobs have arrived or ended, of how many such events."""
+    """Play a trace to its end. `tell` hears how far it is, as `Coming` says."""
     return _Play(arrivals, estate, policy, tell, decide).run()
 
 
 class _Play:
     def __init__(self, arrivals: Sequence[Arrival], estate: Estate, policy: Anew, tell: Tell, decide: Decide) -> None:
-        self._coming = sorted(arrivals, key=lambda arrival: (arrival.job.submitted_us, arrival.job.id))
-        self._estate, self._policy, self._tell, self._decide = estate, policy, tell, decide
+        self._coming = Coming(arrivals, tell)
+        self._estate, self._policy, self._decide = estate, policy, decide
         self._order = SchedulingPolicy(Order(policy.name, self._turn), pick=policy.pick, rule=stop_nothing)
-        self._kinds: dict[JobId, Hashable] = {arrival.job.id: same_request(arrival.job) for arrival in self._coming}
+        self._kinds: dict[JobId, Hashable] = {arrival.job.id: same_request(arrival.job) for arrival in arrivals}
         self._lines = Lines()
         self._standings: dict[JobId, Standing] = {}
         self._turns: dict[JobId, _Turn] = {}
@@ -124,30 +125,28 @@ class _Play:
         self._runs: dict[JobId, list[Run]] = {}
         self._now_us = 0
         self._wake_us: int | None = None
-        self._arrived = self._ended = self._decisions = self._told = self._numbers = 0
+        self._decisions = self._numbers = 0
 
     def run(self) -> Played:
         while (next_us := self._next_us()) is not None:
             ran = self._stop_all(next_us)
             self._arrive()
             self._place(ran)
-            self._progress()
         reasons = self._never()
-        stays = (Stay(each, tuple(self._runs.get(each.job.id, ())), reasons.get(each.job.id, "")) for each in self._coming)
+        stays = (Stay(each, tuple(self._runs.get(each.job.id, ())), reasons.get(each.job.id, "")) for each in self._coming.all)
         return Played(self._estate, tuple(stays), self._decisions)
 
     def _turn(self, job: PendingJob) -> tuple[object, ...]:
         return self._turns[job.id]
 
     def _next_us(self) -> int | None:
-        coming = self._coming[self._arrived].job.submitted_us if self._arrived < len(self._coming) else None
-        return min((at_us for at_us in (coming, self._wake_us) if at_us is not None), default=None)
+        return min((at_us for at_us in (self._coming.next_us, self._wake_us) if at_us is not None), default=None)
 
     def _stop_all(self, now_us: int) -> dict[JobId, _Holding]:
         """Move on to `now_us`; who is done goes, and all others that ran go back into the line, at the end of a new rank."""
         passed_us, self._now_us = now_us - self._now_us, now_us
         ran, self._running = self._running, {}
-        for job_id, holding in list(ran.items()):
+        for job_id in list(ran):
             standing = self._standings[job_id]
             standing = self._standings[job_id] = Standing(standing.arrival, standing.ran_us + passed_us)
             if standing.left_us:
@@ -155,15 +154,13 @@ class _Play:
             else:
                 self._note(job_id, ran.pop(job_id))
                 del self._standings[job_id], self._turns[job_id]
-                self._ended += 1
+                self._coming.note()
         return ran
 
     def _arrive(self) -> None:
-        while self._arrived < len(self._coming) and self._coming[self._arrived].job.submitted_us <= self._now_us:
-            arrival = self._coming[self._arrived]
+        for arrival in self._coming.until(self._now_us):
             self._standings[arrival.job.id] = standing = Standing(arrival)
             self._join(standing)
-            self._arrived += 1
 
     def _join(self, standing: Standing, before: _Turn | None = None) -> None:
         """Into the line at its rank: where it was in it, or at its end if it comes to it now."""
@@ -224,9 +221,3 @@ class _Play:
         plan = self._plan(self._standings)
         stay = (decision for decision in plan.decisions if isinstance(decision, StayPending))
         return {decision.job: decision.wait.sentence for decision in stay}
-
-    def _progress(self) -> None:
-        done = self._arrived + self._ended
-        if done - self._told >= TELL_EVERY:
-            self._told = done
-            self._tell(done, 2 * len(self._coming))
