@@ -13,6 +13,7 @@ from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId,
 from xingliu.kernel.resources import CPU, MEMORY, Resources, gpu_of
 from xingliu.scheduling.model import (
     NodeView,
+    Part,
     PendingJob,
     Place,
     Plan,
@@ -73,6 +74,11 @@ def request(cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None
     return ResourceRequest(cores * 1000, gb * GB, GpuRequest(gpus, model) if gpus else None)
 
 
+def part(role: str, nodes: int = 1, cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None) -> Part:
+    """One more part of a job: `job("j", gpus=8, beside=[part("rollout", 6)])`; the first is called `main`."""
+    return Part(nodes, request(cores, gb, gpus, model), role)
+
+
 def job(
     name: str,
     nodes: int = 1,
@@ -88,8 +94,9 @@ def job(
     preemptible: bool = False,
     user: str = "ada",
     project: str = "t/p",
+    beside: Iterable[Part] = (),
 ) -> PendingJob:
-    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit."""
+    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit; `beside`: what `part` makes."""
     return PendingJob(
         id=JobId(name),
         name=name,
@@ -97,8 +104,7 @@ def job(
         queue=QueueName(queue),
         priority=Priority(priority).rank,
         submitted_us=at * MINUTE,
-        replicas=nodes,
-        request=request(cores, gb, gpus, model),
+        parts=(Part(nodes, request(cores, gb, gpus, model)), *beside),
         held=held,
         time_left_us=None if minutes is None else minutes * MINUTE,
         user=UserId(user),
@@ -132,7 +138,7 @@ def running(
     for rank, of in enumerate(on):
         resources = Resources({CPU: cores * 1000, MEMORY: gb * GB, gpu_of(of.flavor): gpus * 1000})
         cost = charge(of.flavor, Amount(gpus, cores * 1000, gb * GB))
-        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(first, first + gpus))))
+        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(first, first + gpus)), role_rank=rank))
     ends_us = None if left is None else NOW_US + left * MINUTE
     kinds = {"gpus": gpus, "user": user, "project": project, "priority": priority, "preemptible": preemptible}
     return RunningJob(

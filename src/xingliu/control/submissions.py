@@ -6,7 +6,6 @@ from functools import partial
 
 from xingliu.control.discretion import discreet, unnamed
 from xingliu.control.errors import TooMany
-from xingliu.control.placing import MAIN_ROLE
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
 from xingliu.control.scheduling import Scheduling
@@ -24,7 +23,7 @@ from xingliu.kernel.ids import BlobId, Ids, ProjectId, QueueName, SecretId, repl
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
-from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role
+from xingliu.workloads.model import MAIN_ROLE, Job, JobSpec, JobState, Replica, Role
 from xingliu.workloads.spec import read_job
 
 LIVE_JOBS_MAX = 200_000

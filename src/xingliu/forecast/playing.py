@@ -39,7 +39,7 @@ class Policy:
 
 def same_request(job: PendingJob) -> Hashable:
     """For policies that go by whose job it is, its priority and submission, and what it asks for."""
-    return job.queue, job.project, job.user, job.priority, job.preemptible, job.replicas, job.request, job.held
+    return job.queue, job.project, job.user, job.priority, job.preemptible, job.parts, job.held
 
 
 Seats = tuple[tuple[NodeName, tuple[int, ...]], ...]

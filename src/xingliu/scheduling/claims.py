@@ -1,10 +1,11 @@
 """Room that is kept for a job on nodes of its own, while others let go of it."""
 
 from xingliu.kernel.resources import CPU, MEMORY
-from xingliu.scheduling.cycle import Cycle, Waiting, place
+from xingliu.scheduling.cycle import Cycle, Waiting, cost_of, place
 from xingliu.scheduling.eviction import Making
+from xingliu.scheduling.layouts import Ask, Layout, Nodes
 from xingliu.scheduling.model import Evict, PendingJob, Place, RunningJob
-from xingliu.scheduling.room import Amount, amount_asked, covers
+from xingliu.scheduling.room import NOTHING, Amount, covers, more
 from xingliu.workloads.model import Claim
 
 
@@ -24,39 +25,65 @@ def honour_claims(cycle: Cycle) -> list[Place | Waiting]:
 
 
 def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | None:
-    room, quotas, asked = cycle.room, cycle.quotas, amount_asked(job.request)
-    numbers = [number for name in claim.nodes if (number := room.ready_number(name)) is not None]
-    there = len(numbers) == job.replicas and all(room.nodes[number].flavor == claim.flavor for number in numbers)
-    if job.held or quotas.held(job.queue) or not there or claim.flavor not in cycle.flavors(job.request.gpu):
+    room, quotas = cycle.room, cycle.quotas
+    promised = None if job.held or quotas.held(job.queue) else _promised(cycle, job, claim)
+    if promised is None:
         return None
-    cost, leaving = cycle.cost(claim.flavor, asked, job.replicas), cycle.leaving.get(job.id, [])
-    if quotas.block_without(job, cost, leaving, promised=True) is not None:
+    (layout, nodes), leaving = promised, cycle.leaving.get(job.id, [])
+    if quotas.block_without(job, layout.cost, leaving, promised=True) is not None:
         return None
-    if all(covers(room.left(number), asked) for number in numbers) and quotas.block(job, cost, promised=True) is None:
-        return place(cycle, job, claim.flavor, room.take_on(claim.flavor, asked, numbers))
-    if not all(covers(_once_gone(cycle, number), asked) for number in numbers):
+    asked = _asked_of_each(layout, nodes)
+    there = all(covers(room.left(number), amount) for number, amount in asked.items())
+    if there and quotas.block(job, layout.cost, promised=True) is None:
+        return place(cycle, job, layout, nodes)
+    if not all(covers(_once_gone(cycle, number), amount) for number, amount in asked.items()):
         return None
-    _keep(cycle, job, claim, numbers, leaving)
+    _keep(cycle, job, layout, nodes, leaving)
     return Waiting(job, (), claim, tuple(gone.id for gone in leaving))
+
+
+def _promised(cycle: Cycle, job: PendingJob, claim: Claim) -> tuple[Layout, Nodes] | None:
+    """The claim's nodes for each part; None where one is not ready, or is not what the job may have."""
+    room = cycle.room
+    numbers = [number for name in claim.nodes if (number := room.ready_number(name)) is not None]
+    if len(numbers) != sum(part.replicas for part in job.parts):
+        return None
+    asks: list[Ask] = []
+    nodes: Nodes = []
+    for part in job.parts:
+        first = sum(map(len, nodes))
+        nodes.append(numbers[first : first + part.replicas])
+        flavors = {room.nodes[number].flavor for number in nodes[-1]}
+        asks += [ask for ask in cycle.choices(part) if {ask.flavor} == flavors]
+    return (Layout(tuple(asks), cost_of(asks)), nodes) if len(asks) == len(job.parts) else None
+
+
+def _asked_of_each(layout: Layout, nodes: Nodes) -> dict[int, Amount]:
+    """What all parts together ask of each node."""
+    asked: dict[int, Amount] = {}
+    for ask, numbers in zip(layout.asks, nodes, strict=True):
+        for number in numbers:
+            asked[number] = more(asked.get(number, NOTHING), ask.amount)
+    return asked
 
 
 def claim_room(cycle: Cycle, job: PendingJob, making: Making) -> Waiting:
     """Have the victims stopped, and keep for the job what they let go of."""
     victims = [victim.job for victim in making.victims]
-    names = tuple(cycle.room.nodes[number].name for number in making.nodes)
-    claim = Claim(making.flavor, names, cycle.snapshot.now_us)
+    names = tuple(cycle.room.nodes[number].name for numbers in making.nodes for number in numbers)
+    claim = Claim(names, cycle.snapshot.now_us)
     cycle.evicted += [Evict(victim.job.id, victim.why, job.id, victim.job.generation) for victim in making.victims]
     for gone in victims:
         cycle.quotas.leave(gone)
-    _keep(cycle, job, claim, list(making.nodes), victims)
+    _keep(cycle, job, making.layout, making.nodes, victims)
     return Waiting(job, (), claim, tuple(gone.id for gone in victims))
 
 
-def _keep(cycle: Cycle, job: PendingJob, claim: Claim, numbers: list[int], leaving: list[RunningJob]) -> None:
-    asked = amount_asked(job.request)
-    for number in numbers:
-        cycle.room.keep(claim.flavor, asked, number)
-    cycle.quotas.keep(job, cycle.cost(claim.flavor, asked, job.replicas), leaving)
+def _keep(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes, leaving: list[RunningJob]) -> None:
+    for ask, numbers in zip(layout.asks, nodes, strict=True):
+        for number in numbers:
+            cycle.room.keep(ask.flavor, ask.amount, number)
+    cycle.quotas.keep(job, layout.cost, leaving)
 
 
 def _once_gone(cycle: Cycle, number: int) -> Amount:

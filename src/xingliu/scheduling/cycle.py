@@ -9,10 +9,11 @@ from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
-from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.layouts import Ask, Layout, Nodes, combined, fit_together, spread
+from xingliu.scheduling.model import Evict, NodeView, Part, PendingJob, Place, RunningJob, Seat, Snapshot
 from xingliu.scheduling.orders import Policy
 from xingliu.scheduling.quota import Quotas, charge
-from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
+from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole, suits
 from xingliu.workloads.model import Claim, GpuRequest
 
 Counts = dict[tuple[FlavorName, Amount], int]
@@ -23,13 +24,13 @@ class Waiting:
     """A job without seats.
 
     Attributes:
-        admitted: the flavors of which its queues would have let it take some at its turn.
+        admitted: the layouts that its queues would have let it take at its turn.
         claim: the room that is kept for it from now on, and `leaving`, who lets go of it.
         behind: the job of its queue that it may not pass.
     """
 
     job: PendingJob
-    admitted: tuple[FlavorName, ...]
+    admitted: tuple[Layout, ...]
     claim: Claim | None = None
     leaving: tuple[JobId, ...] = ()
     behind: JobId | None = None
@@ -41,7 +42,7 @@ class Cycle:
     Attributes:
         line: the pending jobs in the order in which they are decided.
         heads: of queues in which nothing passes, the job that all others wait behind.
-        placed: those that got seats so far, and on which flavor.
+        placed: those that got seats so far, and of which flavors.
         evicted: those that have to stop for others.
         leaving: who is stopping already, by the job it is stopping for.
     """
@@ -52,7 +53,7 @@ class Cycle:
         self.room = Room(snapshot.nodes)
         self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: _capacity(snapshot.nodes))
         self.line = sorted(snapshot.pending, key=lambda job: (-job.priority, policy.order.key(job)))
-        self.placed: list[tuple[PendingJob, FlavorName]] = []
+        self.placed: list[tuple[PendingJob, tuple[FlavorName, ...]]] = []
         self.evicted: list[Evict] = []
         self.leaving = _leaving_for(snapshot.running)
         for gone in snapshot.running:
@@ -60,10 +61,11 @@ class Cycle:
                 self.quotas.leave(gone)
         self.evictions = Evictions(snapshot, self.room, self.quotas, policy.rule)
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
-        self._costs: dict[tuple[FlavorName, Amount, int], Resources] = {}
+        self._layouts: dict[tuple[Part, ...], tuple[Layout, ...]] = {}
+        self._apart: set[tuple[Ask, ...]] = set()
         self._asked: dict[int, set[Amount]] = {}
         for job in self.line:
-            self._asked.setdefault(job.priority, set()).add(amount_asked(job.request))
+            self._asked.setdefault(job.priority, set()).update(amount_asked(part.request) for part in job.parts)
         lower = list(self._asked.values())[1:]
         self._at_start = self._counts(set().union(*lower))
         self._at_turn: dict[int, Counts] = {}
@@ -76,19 +78,35 @@ class Cycle:
             self._flavors[gpu] = tuple(sorted(found, key=lambda flavor: (models[flavor] is not None, flavor)))
         return self._flavors[gpu]
 
-    def cost(self, flavor: FlavorName, asked: Amount, replicas: int) -> Resources:
-        """What the whole gang is charged to its queue."""
-        key = (flavor, asked, replicas)
-        if key not in self._costs:
-            self._costs[key] = charge(flavor, asked) * replicas
-        return self._costs[key]
+    def layouts(self, parts: tuple[Part, ...]) -> tuple[Layout, ...]:
+        """What the parts could be on; of several, without flavors that have too few nodes even if all were empty."""
+        found = self._layouts.get(parts)
+        if found is None:
+            choices = [self.choices(part) for part in parts]
+            if len(parts) > 1:
+                choices = [[ask for ask in asks if fit_together(self.whole, [ask])] for asks in choices]
+            found = self._layouts[parts] = tuple(Layout(asks, cost_of(asks)) for asks in combined(choices))
+        return found
 
-    def could_start(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> bool:
+    def choices(self, part: Part) -> list[Ask]:
+        """What one part asks, of each flavor it may have."""
+        asked = amount_asked(part.request)
+        return [Ask(flavor, asked, part.replicas) for flavor in self.flavors(part.request.gpu)]
+
+    def nodes_for(self, layout: Layout) -> Nodes | None:
+        """Nodes for each part, that all have the room now. What did not fit is remembered: the room only shrinks."""
+        if layout.asks in self._apart:
+            return None
+        found = spread(self.room.shelves, layout.asks)
+        if found is None:
+            self._apart.add(layout.asks)
+        return found
+
+    def could_start(self, job: PendingJob, layouts: Sequence[Layout]) -> bool:
         """Whether it fits a cloud that is empty and whole, and queues that hold nothing."""
-        asked = amount_asked(job.request)
         return any(
-            self.whole[flavor].count(asked, job.replicas) == job.replicas and self.quotas.block(job, cost, empty=True) is None
-            for flavor, cost in costs
+            fit_together(self.whole, layout.asks) and self.quotas.block(job, layout.cost, empty=True) is None
+            for layout in layouts
         )
 
     def enter(self, priority: int) -> None:
@@ -134,8 +152,8 @@ class Cycle:
     @cached_property
     def holders(self) -> Counter[FlavorName]:
         """How many jobs hold nodes of each flavor, those just placed included."""
-        running = Counter(job.seats[0].flavor for job in self.snapshot.running if job.seats)
-        return running + Counter(flavor for _, flavor in self.placed)
+        running = Counter(flavor for job in self.snapshot.running for flavor in {seat.flavor for seat in job.seats})
+        return running + Counter(flavor for _, flavors in self.placed for flavor in set(flavors))
 
     def _shelves(self, amount: Callable[[NodeView], Amount], counted: Callable[[NodeView], bool]) -> dict[FlavorName, Shelf]:
         spots: dict[FlavorName, list[Spot]] = {flavor: [] for flavor in self.room.models}
@@ -153,15 +171,23 @@ def _leaving_for(running: Iterable[RunningJob]) -> dict[JobId, list[RunningJob]]
     return found
 
 
-def place(cycle: Cycle, job: PendingJob, flavor: FlavorName, taken: Sequence[Taken]) -> Place:
-    """Seats for the whole gang on nodes that were taken for it."""
-    asked = amount_asked(job.request)
-    resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
-    cost = charge(flavor, asked)
-    cycle.quotas.take(job, cycle.cost(flavor, asked, job.replicas))
-    cycle.placed.append((job, flavor))
-    seats = (Seat(rank, node.name, node.pool, flavor, resources, cost, gpus) for rank, (node, gpus) in enumerate(taken))
+def place(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes) -> Place:
+    """Seats for the whole gang on those nodes, which have the room."""
+    seats: list[Seat] = []
+    for part, ask, numbers in zip(job.parts, layout.asks, nodes, strict=True):
+        (flavor, asked, _), first = ask, len(seats)
+        resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
+        cost = charge(flavor, asked)
+        for number, (node, gpus) in enumerate(cycle.room.take_on(flavor, asked, numbers)):
+            seats.append(Seat(first + number, node.name, node.pool, flavor, resources, cost, gpus, part.role, number))
+    cycle.quotas.take(job, layout.cost)
+    cycle.placed.append((job, layout.flavors))
     return Place(job.id, tuple(seats), job.generation)
+
+
+def cost_of(asks: Iterable[Ask]) -> Resources:
+    """What a gang is charged to its queue."""
+    return sum((charge(ask.flavor, ask.amount) * ask.replicas for ask in asks), Resources())
 
 
 def _capacity(nodes: Iterable[NodeView]) -> Resources:

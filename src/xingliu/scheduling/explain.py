@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
-from xingliu.kernel.resources import Resources
 from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle, Waiting
-from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
+from xingliu.scheduling.layouts import Layout, fit_together
+from xingliu.scheduling.model import NodeView, Part, PendingJob, Place, StayPending
 from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
-from xingliu.workloads.model import Claim, GpuRequest, PendingReason, Wait
+from xingliu.workloads.model import Claim, PendingReason, Wait
 
 AHEAD_MAX = 20
 NAMES_MAX = 3
@@ -68,8 +68,8 @@ class _Walk:
         self._cycle = cycle
         self._line = Line()
         self._queue_lines: dict[QueueName, Line] = {}
-        self._large: dict[tuple[GpuRequest | None, Amount, int], tuple[FlavorName, ...]] = {}
-        self._shortages: dict[tuple[GpuRequest | None, Amount, int, tuple[FlavorName, ...]], Shortage] = {}
+        self._large: dict[tuple[Part, ...], tuple[Layout, ...]] = {}
+        self._shortages: dict[tuple[Amount, int, tuple[FlavorName, ...]], Shortage] = {}
         self._kept_nodes: dict[tuple[FlavorName, Amount], int] = {}
         self._placed_above: dict[tuple[int, tuple[FlavorName, ...]], Line] = {}
 
@@ -90,35 +90,34 @@ class _Walk:
         if not large:
             return self._too_large(job)
         quotas = self._cycle.quotas
-        possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
+        possible = [layout for layout in large if quotas.block(job, layout.cost, empty=True) is None]
         if not possible:
             return self._above_quota(job, large[0])
-        flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
-        said = self._no_room(job, flavors) if flavors else self._no_quota(job, possible[0])
+        layouts = tuple(layout for layout in possible if layout in waiting.admitted)
+        said = self._no_room(job, layouts) if layouts else self._no_quota(job, possible[0])
         self._line.add(job.id)
         self._queue_lines.setdefault(job.queue, Line()).add(job.id)
         return said
 
-    def _cost(self, job: PendingJob, flavor: FlavorName) -> Resources:
-        return self._cycle.cost(flavor, amount_asked(job.request), job.replicas)
-
-    def _large_enough(self, job: PendingJob) -> tuple[FlavorName, ...]:
-        """Flavors with enough nodes that could hold it if all were there and empty."""
-        key = (job.request.gpu, amount_asked(job.request), job.replicas)
-        if key not in self._large:
-            whole = self._cycle.whole
-            self._large[key] = tuple(
-                flavor for flavor in self._cycle.flavors(key[0]) if whole[flavor].count(key[1], key[2]) == key[2]
-            )
-        return self._large[key]
+    def _large_enough(self, job: PendingJob) -> tuple[Layout, ...]:
+        """Where it could be if all nodes were there and empty."""
+        if job.parts not in self._large:
+            layouts = self._cycle.layouts(job.parts)
+            self._large[job.parts] = tuple(layout for layout in layouts if fit_together(self._cycle.whole, layout.asks))
+        return self._large[job.parts]
 
     def _held(self, job: PendingJob) -> Explanation:
         who = "It" if job.held else f"Its queue {self._cycle.quotas.held(job.queue)}"
         return PendingReason.HELD, f"{who} is held until it is released.", {"job_held": job.held, "queue": job.queue}
 
     def _too_large(self, job: PendingJob) -> Explanation:
-        cycle, asked = self._cycle, amount_asked(job.request)
-        flavors = cycle.flavors(job.request.gpu)
+        cycle = self._cycle
+        alone = ([ask for ask in cycle.choices(part) if fit_together(cycle.whole, [ask])] for part in job.parts)
+        part = next((part for part, choices in zip(job.parts, alone, strict=True) if not choices), None)
+        if part is None:
+            sentence = f"It asks for {_request(job)}; this cloud has nodes for each of these, and not for all together."
+            return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job)}
+        asked, flavors = amount_asked(part.request), cycle.flavors(part.request.gpu)
         fitting = max((cycle.whole[flavor].count(asked) for flavor in flavors), default=0)
         largest = _largest([cycle.whole[flavor].largest() for flavor in flavors])
         if largest is None:
@@ -128,17 +127,17 @@ class _Walk:
         else:
             rest = f"the largest node has {amount(largest.free, with_gpus=asked.gpus > 0)}"
         numbers = {"asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
-        return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {rest}.", numbers
+        return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {_for(job, part)}{rest}.", numbers
 
-    def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        cost = self._cost(job, flavor)
+    def _above_quota(self, job: PendingJob, layout: Layout) -> Explanation:
+        cost = layout.cost
         block = self._cycle.quotas.block(job, cost, empty=True)
         assert block is not None, "without a bound nothing is above it"
         sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_never(block)}."
         return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), **self._bounds(block)}
 
-    def _no_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        cost = self._cost(job, flavor)
+    def _no_quota(self, job: PendingJob, layout: Layout) -> Explanation:
+        cost = layout.cost
         block = self._cycle.quotas.block(job, cost)
         assert block is not None, "without a bound nothing is above it"
         sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_holds(block)}."
@@ -157,49 +156,79 @@ class _Walk:
             "in_use": dict(self._cycle.quotas.in_use(block.queue)),
         }
 
-    def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Explanation:
-        short = self._shortage(job, flavors)
+    def _no_room(self, job: PendingJob, layouts: tuple[Layout, ...]) -> Explanation:
+        """Of the first part that finds no room of its own; there may be room for each and not for all together."""
+        number = 0 if len(job.parts) == 1 else next(self._lacking(layouts), None)
+        if number is None:
+            return self._no_room_together(job, layouts)
+        part, flavors = job.parts[number], tuple(dict.fromkeys(layout.flavors[number] for layout in layouts))
+        short = self._shortage(part, flavors)
         numbers = {"asked": _asked(job)} | short.numbers
+        asks, found = _request(job), f"{_for(job, part)}{short.found}"
         if short.fits_with_all_back:
-            sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
-            return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
-        if any(self._kept(job, flavor) for flavor in flavors):
-            sentence = f"It asks for {_request(job)}; {short.found}, and what else is free is kept for jobs that go before it."
+            return PendingReason.NODES_UNHEALTHY, f"It asks for {asks}; {found}, and {short.out}.", numbers | self._line.numbers
+        if any(self._kept(part, flavor) for flavor in flavors):
+            sentence = f"It asks for {asks}; {found}, and what else is free is kept for jobs that go before it."
             return PendingReason.RESERVED_FOR_OTHERS, sentence, numbers | self._line.numbers
-        if self._behind(job, flavors):
-            above = self._placed_higher(job.priority, flavors)
+        if self._behind(job, layouts):
+            above = self._placed_higher(job.priority, tuple(dict.fromkeys(each for of in layouts for each in of.flavors)))
             took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
-            return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
-        sentence = f"It asks for {_request(job)}; {short.found}."
-        return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | self._line.numbers
+            return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {asks}; {took}.", numbers | above.numbers
+        return PendingReason.WAITING_FOR_CAPACITY, f"It asks for {asks}; {found}.", numbers | self._line.numbers
 
-    def _kept(self, job: PendingJob, flavor: FlavorName) -> bool:
+    def _lacking(self, layouts: tuple[Layout, ...]) -> Iterator[int]:
+        """The parts that have too few nodes in every layout."""
+        shelves = self._cycle.room.shelves
+        for number in range(len(layouts[0].asks)):
+            if not any(fit_together(shelves, layout.asks[number : number + 1]) for layout in layouts):
+                yield number
+
+    def _no_room_together(self, job: PendingJob, layouts: tuple[Layout, ...]) -> Explanation:
+        cycle = self._cycle
+        sentence = f"It asks for {_request(job)}; each of these finds nodes that have it free, and not all together"
+        numbers: dict[str, object] = {"asked": _asked(job)}
+        out = [node for flavor in {each for of in layouts for each in of.flavors} for node in cycle.out_of_service[flavor]]
+        if any(fit_together(cycle.whole_ready, layout.asks) for layout in layouts):
+            return PendingReason.WAITING_FOR_CAPACITY, f"{sentence}.", numbers | self._line.numbers
+        out.sort(key=lambda node: node.name)
+        return PendingReason.NODES_UNHEALTHY, f"{sentence}; {_out(out)}.", numbers | self._line.numbers
+
+    def _kept(self, part: Part, flavor: FlavorName) -> bool:
         """Whether it would fit but for what is kept for others."""
-        asked, room = amount_asked(job.request), self._cycle.room
+        asked, room = amount_asked(part.request), self._cycle.room
         if room.keeps and (flavor, asked) not in self._kept_nodes:
             self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
-        return room.keeps and self._kept_nodes[flavor, asked] >= job.replicas
+        return room.keeps and self._kept_nodes[flavor, asked] >= part.replicas
 
-    def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> bool:
-        """It fitted when the cycle began, and no longer once the jobs of higher priority were placed."""
-        cycle, asked = self._cycle, amount_asked(job.request)
-        return any(cycle.fitted_at_start(flavor, asked) >= job.replicas for flavor in flavors) and all(
-            cycle.fitted_at_turn(job.priority, flavor, asked) < job.replicas for flavor in flavors
-        )
+    def _behind(self, job: PendingJob, layouts: tuple[Layout, ...]) -> bool:
+        """It fitted when the cycle began, and no longer once the jobs of higher priority were placed.
+
+        Where two of its parts are of one flavor, that is not known.
+        """
+        cycle = self._cycle
+
+        def at_start(layout: Layout) -> bool:
+            apart = len(set(layout.flavors)) == len(layout.asks)
+            return apart and all(cycle.fitted_at_start(ask.flavor, ask.amount) >= ask.replicas for ask in layout.asks)
+
+        def at_turn(layout: Layout) -> bool:
+            return all(cycle.fitted_at_turn(job.priority, ask.flavor, ask.amount) >= ask.replicas for ask in layout.asks)
+
+        return any(map(at_start, layouts)) and not any(map(at_turn, layouts))
 
     def _placed_higher(self, priority: int, flavors: tuple[FlavorName, ...]) -> Line:
         key = (priority, flavors)
         if key not in self._placed_above:
             self._placed_above[key] = line = Line()
-            for placed, flavor in self._cycle.placed:
-                if placed.priority > priority and flavor in flavors:
+            for placed, held in self._cycle.placed:
+                if placed.priority > priority and not set(held).isdisjoint(flavors):
                     line.add(placed.id)
         return self._placed_above[key]
 
-    def _shortage(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Shortage:
-        key = (job.request.gpu, amount_asked(job.request), job.replicas, flavors)
+    def _shortage(self, part: Part, flavors: tuple[FlavorName, ...]) -> Shortage:
+        key = (amount_asked(part.request), part.replicas, flavors)
         if key not in self._shortages:
-            self._shortages[key] = _shortage(self._cycle, key[1], job.replicas, flavors)
+            self._shortages[key] = _shortage(self._cycle, *key)
         return self._shortages[key]
 
 
@@ -280,11 +309,29 @@ def _holds(block: Block) -> str:
 
 
 def _request(job: PendingJob) -> str:
-    gpu = job.request.gpu
-    each = amount(amount_asked(job.request), gpu.model if gpu else None, with_gpus=gpu is not None)
-    return each if job.replicas == 1 else f"{each} on each of {job.replicas} nodes"
+    return listed([_request_of(job, part) for part in job.parts])
+
+
+def _request_of(job: PendingJob, part: Part) -> str:
+    gpu = part.request.gpu
+    each = amount(amount_asked(part.request), gpu.model if gpu else None, with_gpus=gpu is not None)
+    if part.replicas > 1:
+        return f"{each} on each of {part.replicas} nodes"
+    return each if len(job.parts) == 1 else f"{each} on a node"
+
+
+def _for(job: PendingJob, part: Part) -> str:
+    """Which of several parts the rest of a sentence is about."""
+    return "" if len(job.parts) == 1 else f"for {part.role}, "
 
 
 def _asked(job: PendingJob) -> dict[str, object]:
-    model = job.request.gpu.model if job.request.gpu else None
-    return {"nodes": job.replicas, **amount_asked(job.request)._asdict(), "gpu_model": model}
+    """What it asks, by role where there are several."""
+    if len(job.parts) == 1:
+        return _asked_by(job.parts[0])
+    return {part.role: _asked_by(part) for part in job.parts}
+
+
+def _asked_by(part: Part) -> dict[str, object]:
+    gpu = part.request.gpu
+    return {"nodes": part.replicas, **amount_asked(part.request)._asdict(), "gpu_model": gpu.model if gpu else None}

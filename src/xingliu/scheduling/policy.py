@@ -1,12 +1,12 @@
 """Who starts now, where, who has to stop for it, and who waits for what."""
 
-from xingliu.kernel.ids import FlavorName, JobId
+from xingliu.kernel.ids import JobId
 from xingliu.scheduling.claims import claim_room, honour_claims
 from xingliu.scheduling.cycle import Cycle, Waiting, place
 from xingliu.scheduling.explain import explain
+from xingliu.scheduling.layouts import Layout, Nodes
 from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot
 from xingliu.scheduling.orders import DEFAULT, Policy
-from xingliu.scheduling.room import Amount, amount_asked
 
 
 def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
@@ -14,7 +14,7 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
 
     Who has a claim to room goes first of all. A job that does not fit may have others stopped, if that gives it room;
     else it is passed over: one behind it may start in room it cannot use now (backfill without reservation). A gang
-    takes the nodes with the least to spare, all of one flavor; a job without GPUs avoids nodes that have some. The order
+    takes the nodes with the least to spare, all of one flavor, or each of its parts does; a job without GPUs avoids nodes that have some. The order
     of `snapshot.nodes`, `queues` and `pending` does not change the plan; decisions come in the order in which jobs were
     decided.
     """
@@ -35,27 +35,29 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
         return Waiting(job, ())
     if job.queue in cycle.heads:
         return Waiting(job, (), behind=cycle.heads[job.queue])
-    asked = amount_asked(job.request)
-    costs = [(flavor, cycle.cost(flavor, asked, job.replicas)) for flavor in cycle.flavors(job.request.gpu)]
-    admitted = tuple(flavor for flavor, cost in costs if cycle.quotas.admits(job, cost))
-    fitting = [flavor for flavor in admitted if cycle.room.fits(flavor, asked, job.replicas)]
-    if fitting:
-        flavor = _best_flavor(cycle, asked, fitting)
-        return place(cycle, job, flavor, cycle.room.take(flavor, asked, job.replicas))
-    if cycle.policy.order.blocks and cycle.could_start(job, costs):
+    layouts = cycle.layouts(job.parts)
+    admitted = tuple(layout for layout in layouts if cycle.quotas.admits(job, layout.cost))
+    if (found := _find_nodes(cycle, admitted)) is not None:
+        return place(cycle, job, *found)
+    if cycle.policy.order.blocks and cycle.could_start(job, layouts):
         cycle.heads[job.queue] = job.id
-    making = cycle.evictions.find(job, costs)
+    making = cycle.evictions.find(job, layouts)
     return Waiting(job, admitted) if making is None else claim_room(cycle, job, making)
 
 
-def _best_flavor(cycle: Cycle, asked: Amount, fitting: list[FlavorName]) -> FlavorName:
-    """The one whose tightest node has the lowest score; then by name."""
-    if len(fitting) == 1:
-        return fitting[0]
+def _find_nodes(cycle: Cycle, admitted: tuple[Layout, ...]) -> tuple[Layout, Nodes] | None:
+    """On the flavors whose tightest nodes have the lowest scores; then by name."""
     room, score = cycle.room, cycle.policy.score
 
-    def scored(flavor: FlavorName) -> tuple[object, ...]:
-        free = room.shelves[flavor].tightest(asked, 1)[0].free
-        return *score(free, asked, room.models[flavor] is not None), flavor
+    def scored(layout: Layout) -> tuple[object, ...]:
+        tightest = (room.shelves[ask.flavor].tightest(ask.amount, 1)[0].free for ask in layout.asks)
+        scores = [
+            score(free, ask.amount, room.models[ask.flavor] is not None) for ask, free in zip(layout.asks, tightest, strict=True)
+        ]
+        return scores, layout.flavors
 
-    return min(fitting, key=scored)
+    fitting = [layout for layout in admitted if all(room.fits(*ask) for ask in layout.asks)]
+    for layout in sorted(fitting, key=scored) if len(fitting) > 1 else fitting:
+        if (nodes := cycle.nodes_for(layout)) is not None:
+            return layout, nodes
+    return None

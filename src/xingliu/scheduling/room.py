@@ -174,19 +174,15 @@ class Room:
             self._at_most[flavor, asked] = found
         return found >= replicas
 
-    def take(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[Taken]:
-        """Take the tightest nodes, which `fits` said there are: each with its lowest free GPU indices, in node order."""
-        return self.take_on(flavor, asked, [spot.node for spot in self.shelves[flavor].tightest(asked, replicas)])
-
     def take_on(self, flavor: FlavorName, asked: Amount, numbers: Iterable[int]) -> list[Taken]:
-        """The same on given nodes, which have the room."""
+        """Take those nodes, which have the room: each with its lowest free GPU indices, in node order."""
         return [self._take(self.shelves[flavor], asked, number) for number in sorted(numbers)]
 
     def keep(self, flavor: FlavorName, asked: Amount, number: int) -> None:
         """Keep what is free there, up to what is asked, from everyone in this cycle."""
         part = Amount(*(min(have, want) for have, want in zip(self.left(number), asked, strict=True)))
         self._take(self.shelves[flavor], part, number)
-        self._kept[number] = _sum(self._kept.get(number, NOTHING), part)
+        self._kept[number] = more(self._kept.get(number, NOTHING), part)
 
     @property
     def keeps(self) -> bool:
@@ -197,7 +193,7 @@ class Room:
         """How many nodes of the flavor would have room but for what is kept there."""
         mine = (number for number in self._kept if self.nodes[number].flavor == flavor)
         return sum(
-            not covers(self.left(number), asked) and covers(_sum(self.left(number), self._kept[number]), asked) for number in mine
+            not covers(self.left(number), asked) and covers(more(self.left(number), self._kept[number]), asked) for number in mine
         )
 
     def _take(self, shelf: Shelf, asked: Amount, number: int) -> Taken:
@@ -205,7 +201,7 @@ class Room:
         shelf.take(Spot(free, number))
         gpus = self._gpus[number] if number in self._gpus else tuple(sorted(node.free_gpus))
         self._gpus[number] = gpus[asked.gpus :]
-        self._left[number] = Amount(*(have - want for have, want in zip(free, asked, strict=True)))
+        self._left[number] = less(free, asked)
         shelf.put(Spot(self._left[number], number))
         return node, gpus[: asked.gpus]
 
@@ -214,5 +210,9 @@ def covers(free: Amount, asked: Amount) -> bool:
     return all(have >= want for have, want in zip(free, asked, strict=True))
 
 
-def _sum(one: Amount, other: Amount) -> Amount:
-    return Amount(*(first + second for first, second in zip(one, other, strict=True)))
+def more(one: Amount, other: Amount) -> Amount:
+    return Amount(one.gpus + other.gpus, one.cpu_milli + other.cpu_milli, one.memory_bytes + other.memory_bytes)
+
+
+def less(free: Amount, taken: Amount) -> Amount:
+    return Amount(free.gpus - taken.gpus, free.cpu_milli - taken.cpu_milli, free.memory_bytes - taken.memory_bytes)
