@@ -235,6 +235,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @st.composite
 def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
+    """Every fifth has two parts."""
     gpus = draw(st.sampled_from([0, 0, 1, 2, 4]))
     return job(
         f"j{draw(st.integers(0, 99)):02d}",
@@ -249,6 +250,16 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         held=draw(st.integers(0, 19)) == 0,
         minutes=draw(st.none() | st.integers(1, 20)),
         preemptible=draw(st.booleans()),
+        beside=[draw(parts())] if draw(st.integers(0, 4)) == 4 else [],
+    )
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Part:
+    gpus = draw(st.sampled_from([0, 0, 1, 2, 4]))
+    model = draw(st.sampled_from([None, "H100", "a100"])) if gpus else None
+    return part(
+        "rollout", draw(st.integers(1, 2)), draw(st.sampled_from([1, 1, 2, 5])), draw(st.sampled_from([1, 1, 4])), gpus, model
     )
 
 
@@ -285,6 +296,9 @@ def crowded(draw: st.DrawFn) -> Snapshot:
             priority=draw(PRIORITIES),
             preemptible=draw(st.booleans()),
             user=draw(st.sampled_from(["ada", "bob"])),
+            beside=[part("rollout", draw(st.sampled_from([1, 2])), gpus=draw(st.sampled_from([1, 2])))]
+            if draw(st.integers(0, 3)) == 3
+            else [],
         )
         for number in range(draw(st.integers(1, 5)))
     ]

@@ -65,7 +65,9 @@ class Cycle:
         self._apart: set[tuple[Ask, ...]] = set()
         self._asked: dict[int, set[Amount]] = {}
         for job in self.line:
-            self._asked.setdefault(job.priority, set()).update(amount_asked(part.request) for part in job.parts)
+            asked = self._asked.setdefault(job.priority, set())
+            for part in job.parts:
+                asked.add(amount_asked(part.request))
         lower = list(self._asked.values())[1:]
         self._at_start = self._counts(set().union(*lower))
         self._at_turn: dict[int, Counts] = {}

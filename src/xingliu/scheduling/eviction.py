@@ -198,7 +198,7 @@ class _Search:
         for seat in (seat for one in self._chosen.values() for seat in one.job.seats if seat.flavor in freed):
             number = self._room.ready_number(seat.node)
             if number is not None:
-                freed[seat.flavor][number] = self._left(number, self._chosen)
+                freed[seat.flavor][number] = self._once_gone(number, self._chosen)
         nodes = spread(self._room.shelves, self._layout.asks, freed)
         if nodes is None or self._blocked() is not None:
             return None
@@ -211,7 +211,7 @@ class _Search:
         False where there are not as many.
         """
         spots = self._room.shelves[ask.flavor].tightest(ask.amount, ask.replicas + len(self._used))
-        nodes = [spot.node for spot in spots if covers(self._unused(spot.node, self._chosen), ask.amount)][: ask.replicas]
+        nodes = [spot.node for spot in spots if self._fits(ask, spot.node, self._chosen)][: ask.replicas]
         here = (number for number in self._on if self._room.nodes[number].flavor == ask.flavor)
         offers = [offer for number in here if (offer := self._offer(ask, number)) is not None]
         heapq.heapify(offers)
@@ -239,38 +239,34 @@ class _Search:
 
     def _cheapest_on(self, ask: Ask, number: int) -> list[Candidate] | None:
         """Victims after which the node has room: the cheapest one that does, or the cheapest ones together."""
-
-        def fits(*more_gone: Candidate) -> bool:
-            return covers(self._unused(number, {*self._chosen, *(one.job.id for one in more_gone)}), ask.amount)
-
         here = [candidate for candidate, _ in self._on[number] if candidate.job.id not in self._chosen]
-        if fits():
+        if self._fits(ask, number, self._chosen):
             return []
-        alone = next((one for one in here if fits(one)), None)
+        alone = next((one for one in here if self._fits(ask, number, {*self._chosen, one.job.id})), None)
         together: list[Candidate] = []
         for candidate in here:
             together.append(candidate)
-            if fits(*together):
+            if self._fits(ask, number, {*self._chosen, *(one.job.id for one in together)}):
                 break
         else:
             return None
         for candidate in reversed(together[:-1]):
             fewer = [one for one in together if one is not candidate]
-            if fits(*fewer):
+            if self._fits(ask, number, {*self._chosen, *(one.job.id for one in fewer)}):
                 together = fewer
         return [alone] if alone is not None and alone.cost <= _sum(together) else together
 
-    def _left(self, number: int, gone: Collection[JobId]) -> Amount:
-        """What is free on the node once those have gone."""
-        left = self._room.left(number)
+    def _fits(self, ask: Ask, number: int, gone: Collection[JobId]) -> bool:
+        """Whether the node has room for a replica once those have gone, beside what other parts of the job will take."""
+        left = self._once_gone(number, gone)
+        return covers(less(left, self._used[number]) if number in self._used else left, ask.amount)
+
+    def _once_gone(self, number: int, gone: Collection[JobId]) -> Amount:
+        gpus, cores, memory = self._room.left(number)
         for candidate, amount in self._on.get(number, ()):
             if candidate.job.id in gone:
-                left = more(left, amount)
-        return left
-
-    def _unused(self, number: int, gone: Collection[JobId]) -> Amount:
-        """The same but for what its other parts will take."""
-        return less(self._left(number, gone), self._used.get(number, NOTHING))
+                gpus, cores, memory = gpus + amount.gpus, cores + amount.cpu_milli, memory + amount.memory_bytes
+        return Amount(gpus, cores, memory)
 
     def _free_quota(self) -> bool:
         """Add the cheapest whose charges stand against it, until none does."""

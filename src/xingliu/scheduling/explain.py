@@ -101,10 +101,11 @@ class _Walk:
 
     def _large_enough(self, job: PendingJob) -> tuple[Layout, ...]:
         """Where it could be if all nodes were there and empty."""
-        if job.parts not in self._large:
+        found = self._large.get(job.parts)
+        if found is None:
             layouts = self._cycle.layouts(job.parts)
-            self._large[job.parts] = tuple(layout for layout in layouts if fit_together(self._cycle.whole, layout.asks))
-        return self._large[job.parts]
+            found = self._large[job.parts] = tuple(of for of in layouts if fit_together(self._cycle.whole, of.asks))
+        return found
 
     def _held(self, job: PendingJob) -> Explanation:
         who = "It" if job.held else f"Its queue {self._cycle.quotas.held(job.queue)}"
@@ -161,7 +162,7 @@ class _Walk:
         number = 0 if len(job.parts) == 1 else next(self._lacking(layouts), None)
         if number is None:
             return self._no_room_together(job, layouts)
-        part, flavors = job.parts[number], tuple(dict.fromkeys(layout.flavors[number] for layout in layouts))
+        part, flavors = job.parts[number], tuple(dict.fromkeys(layout.asks[number].flavor for layout in layouts))
         short = self._shortage(part, flavors)
         numbers = {"asked": _asked(job)} | short.numbers
         asks, found = _request(job), f"{_for(job, part)}{short.found}"
@@ -208,7 +209,7 @@ class _Walk:
         cycle = self._cycle
 
         def at_start(layout: Layout) -> bool:
-            apart = len(set(layout.flavors)) == len(layout.asks)
+            apart = len(layout.asks) == 1 or len(set(layout.flavors)) == len(layout.asks)
             return apart and all(cycle.fitted_at_start(ask.flavor, ask.amount) >= ask.replicas for ask in layout.asks)
 
         def at_turn(layout: Layout) -> bool:

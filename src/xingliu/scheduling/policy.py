@@ -13,10 +13,10 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
     """Decide every pending job: higher priority first, then as the policy orders them: by default who was submitted earlier.
 
     Who has a claim to room goes first of all. A job that does not fit may have others stopped, if that gives it room;
-    else it is passed over: one behind it may start in room it cannot use now (backfill without reservation). A gang
-    takes the nodes with the least to spare, all of one flavor, or each of its parts does; a job without GPUs avoids nodes that have some. The order
-    of `snapshot.nodes`, `queues` and `pending` does not change the plan; decisions come in the order in which jobs were
-    decided.
+    else it is passed over: one behind it may start in room it cannot use now (backfill without reservation). Each part of
+    a gang takes the nodes with the least to spare, all of one flavor; one without GPUs avoids nodes that have some. The
+    order of `snapshot.nodes`, `queues` and `pending` does not change the plan; decisions come in the order in which jobs
+    were decided.
     """
     cycle = Cycle(snapshot, policy)
     decisions = honour_claims(cycle)
@@ -56,7 +56,7 @@ def _find_nodes(cycle: Cycle, admitted: tuple[Layout, ...]) -> tuple[Layout, Nod
         ]
         return scores, layout.flavors
 
-    fitting = [layout for layout in admitted if all(room.fits(*ask) for ask in layout.asks)]
+    fitting = [layout for layout in admitted if room.fits_each(layout.asks)]
     for layout in sorted(fitting, key=scored) if len(fitting) > 1 else fitting:
         if (nodes := cycle.nodes_for(layout)) is not None:
             return layout, nodes

@@ -174,6 +174,10 @@ class Room:
             self._at_most[flavor, asked] = found
         return found >= replicas
 
+    def fits_each(self, asks: Iterable[tuple[FlavorName, Amount, int]]) -> bool:
+        """Whether each of them fits, though not all may together."""
+        return all(self.fits(flavor, asked, replicas) for flavor, asked, replicas in asks)
+
     def take_on(self, flavor: FlavorName, asked: Amount, numbers: Iterable[int]) -> list[Taken]:
         """Take those nodes, which have the room: each with its lowest free GPU indices, in node order."""
         return [self._take(self.shelves[flavor], asked, number) for number in sorted(numbers)]
@@ -207,7 +211,7 @@ class Room:
 
 
 def covers(free: Amount, asked: Amount) -> bool:
-    return all(have >= want for have, want in zip(free, asked, strict=True))
+    return free.gpus >= asked.gpus and free.cpu_milli >= asked.cpu_milli and free.memory_bytes >= asked.memory_bytes
 
 
 def more(one: Amount, other: Amount) -> Amount:

@@ -102,7 +102,8 @@ class Wait:
 class Claim:
     """Room that is kept for a waiting job: on each of `nodes` what one replica asks for, as it becomes free.
 
-    `nodes` stand in the order of ranks: those of the first part, then those of the next. `by_eviction`: others are stopped for it; else it had waited so long that what frees up is kept.
+    `nodes` stand in the order of ranks: those of the first part, then those of the next.
+    `by_eviction`: others are stopped for it; else it had waited so long that what frees up is kept.
     """
 
     nodes: tuple[NodeName, ...]
