@@ -434,6 +434,8 @@ def test_events_are_found_by_what_they_are_about(full: Store) -> None:
         assert found(after=1, before=3) == [2]
         assert found(before=3, newest_first=True, limit=1) == [2]
         assert found(after=1, newest_first=True, limit=1) == [3]
+        mine = {"subject": "j1", "type": frozenset({"job.submitted", "job.started"})}
+        assert found(mine, before=3, newest_first=True, limit=100) == [1]
         assert found(after=10**30) == []
         (last,) = unit.events.find(after=2)
         assert last.facts == {"gpus": [0, 1]}
