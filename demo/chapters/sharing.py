@@ -9,7 +9,7 @@ from demo.telling import bar
 Json = dict[str, Any]
 SWEEP, URGENT, OWN = "demo-sweep", "demo-urgent", "demo-own"
 UPTO = 40_000_000
-STEPS = 800
+STEPS = 400
 SAVED_WITHIN_S, ROOM_WITHIN_S, END_WITHIN_S = 120, 60, 300
 
 
@@ -100,7 +100,7 @@ def _submit_one(stage: Stage, sweep: Followed, tenant: str, name: str, priority:
         return Followed(client, there[0]["id"])
     if name == URGENT:
         stage.teller.title("An urgent job needs a node")
-        stage.teller.say("Ben has something urgent for the same queue. Why the sweep holds both nodes is no secret:")
+        stage.teller.say("Ben has something urgent for the same queue. Before that, the sweep runs and nobody waits:")
         stage.xl("why", sweep.job, tenant=BLUE)
     else:
         stage.teller.say("Now rosa needs red's node. It is her queue's own, so what blue borrowed is taken back:")
