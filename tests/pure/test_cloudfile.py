@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xingliu.fleet.cloudfile import cloud_document, cloud_keys, read_cloud
 from xingliu.fleet.declared import CloudFile, FlavorSpec, NodeShare, PoolSpec
-from xingliu.fleet.model import CloudSettings, Flavor, Queue
+from xingliu.fleet.model import CloudSettings, Flavor, MailServer, MailTls, Queue
 from xingliu.fleet.ranges import expand, fold
 from xingliu.kernel.documents import Document, parse
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
@@ -37,6 +37,14 @@ queues:
 default_queue: open
 interpreters: {torch: /opt/torch/bin/python}
 """
+
+
+MAIL = (
+    None,
+    MailServer("mail.example.org", "cloud@example.org", MailTls.STARTTLS, 587),
+    MailServer("::1", "a@b", MailTls.NONE, 25),
+    MailServer("m", "a@b", MailTls.TLS, 4650, "u", password_secret="MAIL_PASSWORD", ca_file="/etc/ca.pem"),
+)
 
 
 def said(text: str) -> list[str]:
@@ -154,6 +162,16 @@ REFUSED = {
     ("default_queue: open", ""): "line 15: none of the queues is the default",
     ("default_queue: open", "default_queue: open\nfair_share: {}"): "line 19: 'fair_share' is not yet available",
     ("default_queue: open", "default_queue: open\nbudgets: []"): "line 19: 'budgets' is not yet available",
+    ("default_queue: open", "default_queue: open\nmail: {host: a}"): "line 19: there is no 'from' in mail",
+    ("default_queue: open", "default_queue: open\nmail: {host: a, from: x@y, password: z}"): (
+        "line 19: there is no key 'password' in mail; it is 'password_file' here"
+    ),
+    ("default_queue: open", "default_queue: open\nmail: {host: a, from: x@y, user: u}"): (
+        "line 19: user and password belong together"
+    ),
+    ("default_queue: open", "default_queue: open\nmail: {host: a, from: x@y, user: u, password_secret: P, tls: none}"): (
+        "line 19: with tls: none the password would travel in clear"
+    ),
     ("/opt/torch", "opt/torch"): "line 19: interpreters.torch: 'opt/torch/bin/python' is not a path from the root",
 }
 
@@ -247,7 +265,8 @@ def made_clouds(draw: st.DrawFn) -> CloudFile:
         )
     )
     queues = tuple(replace(queue, quota=None) if queue.name == "c" else queue for queue in queues)
-    settings = CloudSettings(draw(st.sampled_from(["USD", "CNY"])), queues[0].name if queues else QueueName("default"))
+    default = queues[0].name if queues else QueueName("default")
+    settings = CloudSettings(draw(st.sampled_from(["USD", "CNY"])), default, mail=draw(st.sampled_from(MAIL)))
     pools = (pool,) if draw(st.booleans()) else ()
     return CloudFile(settings, tuple(flavors), pools, queues, draw(st.sampled_from([{}, {"3.11": "/usr/bin/python3.11"}])))
 
@@ -266,3 +285,12 @@ def test_every_key_has_a_line_of_help() -> None:
     lines = dict(cloud_keys())
     assert {"flavors.price.gpu-hour", "pools.share.cpu", "queues.quota", "interpreters"} <= set(lines)
     assert all(doc.endswith(".") for doc in lines.values())
+
+
+def test_a_mail_server_has_the_port_that_goes_with_its_encryption() -> None:
+    ports = {
+        tls: read_cloud(parse(f"kind: cloud\nmail: {{host: m, from: a@b, tls: {tls}}}\n", "c")).settings.mail for tls in MailTls
+    }
+    assert {tls: found.port for tls, found in ports.items() if found} == {"none": 25, "starttls": 587, "tls": 465}
+    plain = read_cloud(parse("kind: cloud\nmail: {host: m, from: a@b}\n", "c")).settings.mail
+    assert plain == MailServer("m", "a@b", MailTls.STARTTLS, 587)

@@ -28,6 +28,7 @@ user.write          yes   -        -       yes   -      -
 tenant.read         yes   yes      yes     yes   -      -
 tenant.write        yes   -        -       -     -      -
 queue.read          yes   yes      yes     yes   yes    yes
+queue.write         yes   yes      -       -     -      -
 node.read           yes   yes      yes     yes   yes    yes
 node.write          yes   yes      -       -     -      -
 cloud.apply         yes   yes      -       -     -      -

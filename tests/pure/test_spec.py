@@ -150,8 +150,14 @@ REFUSED = {
     'restart: {on_events: ["exit:256"]}': "restart.on_events[0]: 'exit:256' is not a cause to restart for",
     "restart: {spare_nodes: 1}": "'spare_nodes' in restart is not yet available",
     "notify: {url: ftp://a}": "notify.url: 'ftp://a' is not an address to post to",
-    "notify: {events: [started]}": "there is no 'url' in notify",
-    "notify: {url: http://a, events: [preempted]}": "notify.events[0]: 'preempted' is not one of started, failed, finished",
+    "notify: {events: [started]}": "nobody is named to be told",
+    "notify: {url: http://a, events: [held]}": (
+        "notify.events[0]: 'held' is not one of started, failed, finished, preempted, deferred"
+    ),
+    "notify: {email: ada}": "notify.email: 'ada' is not a mail address",
+    "notify: {email: 'Ada <ada@example.org>'}": "notify.email: 'Ada <ada@example.org>' is not a mail address",
+    "notify: {email: []}": "notify.email: it names nobody",
+    "notify: {email: [a@b.c, a@b.c]}": "notify.email: something is named twice",
     "python: bin/python": "python: 'bin/python' is not a path from the root",
     "version: 2": "version: 2 is not a whole number from 1 to 1",
     "project: A": "project: 'A' is not a project",
@@ -266,7 +272,13 @@ specs = st.builds(
     ),
     restart=st.builds(RestartPolicy, st.lists(causes, unique=True, max_size=4).map(tuple), st.integers(0, 1000)),
     notify=st.none()
-    | st.builds(Notify, st.just("http://localhost:1/a"), st.sampled_from([(), ("failed",), ("started", "finished")])),
+    | st.builds(
+        Notify,
+        st.just("http://localhost:1/a"),
+        st.sampled_from([(), ("failed",), ("started", "finished"), ("preempted", "deferred")]),
+        st.sampled_from([(), ("ada@example.org",), ("a.b+c@x", "d@y.z")]),
+    )
+    | st.builds(Notify, st.none(), st.just(("failed",)), st.just(("ada@example.org",))),
 )
 
 

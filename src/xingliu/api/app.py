@@ -6,6 +6,7 @@ from xingliu import __version__
 from xingliu.api import (
     attach,
     blobs,
+    bulk,
     changes,
     cloud,
     errors,
@@ -29,7 +30,7 @@ from xingliu.api.limits import BodyLimit
 from xingliu.control.services import Services
 
 _NOUNS = (
-    health, cloud, jobs, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
+    health, cloud, jobs, bulk, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
     tenants, projects, users, keys, secrets, snapshots, changes,
 )  # fmt: skip
 

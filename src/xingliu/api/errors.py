@@ -57,6 +57,8 @@ STATUS: dict[type[XingliuError], int] = {
     control.AmbiguousName: 409,
     control.NoProjectChosen: 422,
     control.NoReason: 422,
+    control.NoHoldReason: 422,
+    control.BadSelection: 422,
     control.LastAdmin: 409,
     control.IdempotencyConflict: 409,
     control.TooMany: 409,
@@ -72,6 +74,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.StoreUnavailable: 503,
     control.LauncherUnavailable: 503,
     control.DeliveryFailed: 502,
+    control.NoMailServer: 422,
     TooManyStreams: 503,
 }
 

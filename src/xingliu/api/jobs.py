@@ -51,13 +51,14 @@ def list_jobs(
     project: Annotated[str | None, Query(max_length=100)] = None,
     queue: Annotated[str | None, Query(max_length=100)] = None,
     name: Annotated[str | None, Query(max_length=100)] = None,
+    user: Annotated[str | None, Query(max_length=100, description="By id, or by its name in a tenant.")] = None,
     active: Annotated[bool, Query(description="Only those that are not over.")] = False,
     newest_first: bool = True,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[JobOut]:
     """By time of submission."""
-    where = _where(control, asker, state=state, project=project, queue=queue, name=name, active=active)
+    where = _where(control, asker, state=state, project=project, queue=queue, name=name, user=user, active=active)
     start = JobId(after) if after is not None else None
     found = control.jobs.list(asker, where, after=start, limit=limit + 1, newest_first=newest_first)
     return page_of(found, limit, lambda job: job.id, job_out)
@@ -115,6 +116,7 @@ def _where(
     project: str | None,
     queue: str | None,
     name: str | None,
+    user: str | None,
     active: bool,
 ) -> dict[str, object]:
     """The filters that were given; a project also by its bare name."""
@@ -125,5 +127,10 @@ def _where(
         where["state"] = frozenset[JobState]()
     if project is not None:
         where["project"] = control.projects.get(asker, project).id
-    where.update({key: value for key, value in (("queue", queue), ("name", name)) if value is not None})
+    if user is not None:
+        where["user"] = control.jobs.users_called(asker, user)
+    if queue is not None:
+        where["queue"] = control.queues.below(queue)
+    if name is not None:
+        where["name"] = name
     return where

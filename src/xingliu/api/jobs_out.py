@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from xingliu.api.queues import HoldOut, hold_out
 from xingliu.api.shapes import Out
 from xingliu.control.jobs import Why
 from xingliu.control.submissions import JobPlan
 from xingliu.fleet.quote import Quote
+from xingliu.scheduling.line import Position
 from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
 from xingliu.workloads.spec import job_document
 
@@ -67,8 +69,19 @@ class AheadOut(Out):
     priority: str
 
 
+class PositionOut(Out):
+    """`number` of `of` jobs that wait in turn in `queue`; 1 is next."""
+
+    queue: str
+    number: int
+    of: int
+
+
 class WhyOut(Out):
-    """`reason` is null for a job that does not wait, or that no cycle has looked at yet."""
+    """`reason` is null for a job that does not wait, or that no cycle has looked at yet.
+
+    `position` is null where it is not in line; `hold` is of the queue that is held, where that is why it waits.
+    """
 
     job: str
     state: str
@@ -79,6 +92,8 @@ class WhyOut(Out):
     expected_start_us: int | None
     expected_basis: str
     cycle: int | None
+    position: PositionOut | None
+    hold: HoldOut | None
 
 
 class SavedOut(Out):
@@ -182,7 +197,13 @@ def why_out(why: Why) -> WhyOut:
         expected_start_us=expectation.start_us if expectation else None,
         expected_basis=expectation.basis if expectation else "",
         cycle=wait.cycle if wait else None,
+        position=_position(why.position) if why.position else None,
+        hold=hold_out(why.hold),
     )
+
+
+def _position(position: Position) -> PositionOut:
+    return PositionOut(queue=position.queue, number=position.number, of=position.of)
 
 
 def plan_out(plan: JobPlan) -> PlanOut:

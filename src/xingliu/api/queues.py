@@ -1,18 +1,39 @@
 """Queues."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from xingliu.api.asking import Asker, Control
+from fastapi import APIRouter, Query
+
+from xingliu.api.asking import Asker, Control, Text
 from xingliu.api.pages import After, Limit, Page, page_of
-from xingliu.api.shapes import Out
+from xingliu.api.shapes import In, Out
+from xingliu.control.holds import Hold
 from xingliu.control.queues import QueuePage
 from xingliu.kernel.resources import Resources
+from xingliu.workloads.model import Job
 
 router = APIRouter(tags=["queues"])
 
 
+class HoldIn(In):
+    """Shown to everyone whose job waits there."""
+
+    reason: Text
+
+
+class HoldOut(Out):
+    """Who holds a queue, since when, and why."""
+
+    queue: str
+    actor: str
+    since_us: int
+    reason: str
+
+
 class QueueOut(Out):
     """A queue; `in_use`, `borrowed`, `running` and `pending` are those of projects you see, in it and below it.
+
+    `lent` is what the queues beside it hold of its quota, whosever it is. `hold` is null where nobody holds it.
 
     Bounds and amounts by kind, in thousandths of a core or GPU; a bound that is null is none.
     """
@@ -30,8 +51,41 @@ class QueueOut(Out):
     held: bool
     in_use: dict[str, int]
     borrowed: dict[str, int]
+    lent: dict[str, int]
     running: int
     pending: int
+    hold: HoldOut | None
+
+
+class InLineOut(Out):
+    """A job that waits, with its position in the line of the queue that was asked for; 1 is next."""
+
+    position: int
+    job: str
+    name: str
+    project: str
+    user: str
+    queue: str
+    priority: str
+    nodes: int
+    submitted_us: int
+    reason: str | None
+
+
+class LineOut(Out):
+    """Those of a line that you see; `of` wait in it, and `others` of them are of projects you do not see."""
+
+    queue: str
+    of: int
+    others: int
+    items: list[InLineOut]
+    next: str | None
+
+
+def hold_out(hold: Hold | None) -> HoldOut | None:
+    if hold is None:
+        return None
+    return HoldOut(queue=hold.queue, actor=hold.actor, since_us=hold.since_us, reason=hold.reason)
 
 
 def _out(page: QueuePage) -> QueueOut:
@@ -50,8 +104,10 @@ def _out(page: QueuePage) -> QueueOut:
         held=queue.held,
         in_use=dict(page.in_use),
         borrowed=dict(page.borrowed),
+        lent=dict(page.lent),
         running=page.running,
         pending=page.pending,
+        hold=hold_out(page.hold),
     )
 
 
@@ -68,4 +124,53 @@ def list_queues(control: Control, asker: Asker, limit: Limit = 100, after: After
 @router.get("/v1/queues/{name}")
 def show_queue(control: Control, asker: Asker, name: str) -> QueueOut:
     """One queue."""
+    return _out(control.queues.get(asker, name))
+
+
+@router.get("/v1/queues/{name}/line")
+def list_line(
+    control: Control,
+    asker: Asker,
+    name: str,
+    limit: Limit = 100,
+    after: Annotated[int, Query(ge=0, le=2**53, description="A position: `next` of the page before.")] = 0,
+) -> LineOut:
+    """Who waits in it and below it, in the order in which the last cycle decided them."""
+    page = control.queues.line(asker, name, after=after, limit=limit + 1)
+    shown = page.jobs[:limit]
+    return LineOut(
+        queue=page.queue,
+        of=page.of,
+        others=page.others,
+        items=[_in_line(number, job) for number, job in shown],
+        next=str(shown[-1][0]) if len(page.jobs) > limit else None,
+    )
+
+
+def _in_line(position: int, job: Job) -> InLineOut:
+    return InLineOut(
+        position=position,
+        job=job.id,
+        name=job.name,
+        project=job.project,
+        user=job.user,
+        queue=job.queue,
+        priority=job.spec.priority.value,
+        nodes=job.spec.nodes,
+        submitted_us=job.submitted_us,
+        reason=job.wait.reason.value if job.wait is not None else None,
+    )
+
+
+@router.post("/v1/queues/{name}:hold")
+def hold_queue(control: Control, asker: Asker, name: str, body: HoldIn) -> QueueOut:
+    """Let no job of it and below it start; what runs goes on."""
+    control.holds.hold(asker, name, reason=body.reason)
+    return _out(control.queues.get(asker, name))
+
+
+@router.post("/v1/queues/{name}:release")
+def release_queue(control: Control, asker: Asker, name: str) -> QueueOut:
+    """Let its jobs start again."""
+    control.holds.release(asker, name)
     return _out(control.queues.get(asker, name))

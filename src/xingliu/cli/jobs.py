@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from xingliu.cli.bulk import HOLD, RELEASE, STOP, Saying, in_bulk, selected, selection_options
 from xingliu.cli.client import Client, part
 from xingliu.cli.following import FINAL, ending
 from xingliu.cli.output import (
@@ -38,7 +39,7 @@ def _complete_job(context: click.Context, _parameter: click.Parameter, incomplet
 
 
 job_argument = click.argument("job", shell_complete=_complete_job)
-jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=_complete_job)
+jobs_argument = click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=_complete_job)
 
 
 @click.command()
@@ -47,7 +48,8 @@ jobs_argument = click.argument("jobs", nargs=-1, required=True, metavar="JOB..."
     "--state", type=click.Choice(STATES, case_sensitive=False), metavar="STATE", help="Only those in this state, such as RUNNING."
 )
 @click.option("--project", help="Only this project's.")
-@click.option("--queue", help="Only this queue's.")
+@click.option("--queue", help="Only those of this queue and the ones below it.")
+@click.option("--user", help="Only this user's.")
 @click.option("--name", help="Only those with this name.")
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=SHOWN_MAX, show_default=True, help="At most so many, newest first."
@@ -145,6 +147,10 @@ def why(session: Session, job: str) -> None:
     if answer.get("reason"):
         numbers = evidence(answer.get("numbers") or {})
         click.echo(f"  {answer['reason']}, by cycle {answer['cycle']}{f': {numbers}' if numbers else ''}")
+    if place := answer.get("position"):
+        click.echo(f"  position {place['number']} of {place['of']} in queue {place['queue']}")
+    if held := answer.get("hold"):
+        click.echo(f"  queue {held['queue']} is held by {held['actor']} since {show_time(held['since_us'])}: {held['reason']}")
     for other in (answer.get("ahead") or [])[:10]:
         click.echo(f"  ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}")
     if len(answer.get("ahead") or []) > 10:
@@ -201,43 +207,63 @@ def _each(session: Session, jobs: Sequence[str], verb: str, done: str) -> None:
         print_json(answers)
 
 
+def _ask(session: Session, jobs: Sequence[str], saying: Saying, done: str, options: Json) -> None:
+    selector = selected(jobs, options)
+    if selector is None:
+        _each(session, jobs, saying.verb, done)
+    else:
+        in_bulk(session, saying, selector, yes=options["yes"], preview=options["preview"])
+
+
 @click.command()
 @jobs_argument
+@selection_options
 @json_option
 @click.pass_obj
-def stop(session: Session, jobs: tuple[str, ...]) -> None:
+def stop(session: Session, /, jobs: tuple[str, ...], **options: Any) -> None:
     """End jobs for good.
 
-    One that runs gets its checkpoint signal, its grace, then SIGKILL.
+    One that runs gets its checkpoint signal, its grace, then SIGKILL. A selection is shown first, and asked about.
 
     \b
     xl stop train
     xl stop train-1 train-2
+    xl stop --project vision --state PENDING --preview
+    xl stop --queue research --name 'sweep-*' -y
+    xl stop --all
     """
-    _each(session, jobs, "stop", "stops")
+    _ask(session, jobs, STOP, "stops", options)
 
 
 @click.command()
 @jobs_argument
+@selection_options
 @json_option
 @click.pass_obj
-def hold(session: Session, jobs: tuple[str, ...]) -> None:
+def hold(session: Session, /, jobs: tuple[str, ...], **options: Any) -> None:
     """Keep jobs from starting; stop those that run until released.
+
+    A selection is shown first, and asked about.
 
     \b
     xl hold train
+    xl hold --user ada --state PENDING
     """
-    _each(session, jobs, "hold", "is held")
+    _ask(session, jobs, HOLD, "is held", options)
 
 
 @click.command()
 @jobs_argument
+@selection_options
 @json_option
 @click.pass_obj
-def release(session: Session, jobs: tuple[str, ...]) -> None:
+def release(session: Session, /, jobs: tuple[str, ...], **options: Any) -> None:
     """Let held jobs go on.
+
+    A selection is shown first, and asked about.
 
     \b
     xl release train
+    xl release --project vision
     """
-    _each(session, jobs, "release", "is released")
+    _ask(session, jobs, RELEASE, "is released", options)

@@ -1,16 +1,19 @@
 """`xl queue`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
 
-from xingliu.cli.client import part
-from xingliu.cli.output import print_fields, print_json, print_table, show_resources
+from xingliu.cli.client import PAGE, Client, part
+from xingliu.cli.output import print_fields, print_json, print_table, show_resources, show_span, show_time, table_lines
 from xingliu.cli.session import Session, json_option
 from xingliu.kernel.units import show_duration
 
 Json = dict[str, Any]
+LINE_SHOWN = 20
+HEADERS = ("QUEUE", "QUOTA", "IN USE", "BORROWED", "LENT", "RUNNING", "WAITING")
+LINE_HEADERS = ("POSITION", "JOB", "NAME", "PROJECT", "USER", "PRIORITY", "NODES", "SUBMITTED", "WHY")
 
 
 @click.group()
@@ -21,6 +24,8 @@ def queue() -> None:
     xl queue ls
     xl queue tree
     xl queue show research
+    xl queue hold research --reason "quotas change tonight"
+    xl queue release research
     """
 
 
@@ -28,7 +33,7 @@ def queue() -> None:
 @json_option
 @click.pass_obj
 def ls(session: Session) -> None:
-    """List queues: quota, what is in use, who runs and waits.
+    """List queues: quota, what is in use, borrowed and lent, how many jobs run and wait.
 
     \b
     xl queue ls
@@ -37,18 +42,14 @@ def ls(session: Session) -> None:
     if session.json:
         print_json(found)
         return
-    rows = [
-        (one["name"], _quota(one), show_resources(one.get("in_use")) or "nothing", one.get("running"), one.get("pending"))
-        for one in found
-    ]
-    print_table(("QUEUE", "QUOTA", "IN USE", "RUNNING", "WAITING"), rows, empty="No queues.")
+    print_table(HEADERS, [(_called(one), *_shares(one)) for one in found], empty="No queues.")
 
 
 @queue.command()
 @json_option
 @click.pass_obj
 def tree(session: Session) -> None:
-    """Show all queues as a tree: own share, what is held, borrowed and left to others.
+    """Show all queues as a tree: own share, what is held, borrowed, and lent to others.
 
     \b
     xl queue tree
@@ -58,12 +59,12 @@ def tree(session: Session) -> None:
         print_json(list(found.values()))
         return
     rows = [
-        ("  " * depth + one["name"], *_shares(one), one.get("running"), one.get("pending"))
+        ("  " * depth + _called(one), *_shares(one))
         for name in sorted(found)
         if found[name].get("parent") not in found
         for depth, one in _below(found, name, 0)
     ]
-    print_table(("QUEUE", "QUOTA", "IN USE", "BORROWED", "LENT", "RUNNING", "WAITING"), rows, empty="No queues.")
+    print_table(HEADERS, rows, empty="No queues.")
 
 
 def _below(found: dict[str, Json], name: str, depth: int) -> Iterator[tuple[int, Json]]:
@@ -73,12 +74,14 @@ def _below(found: dict[str, Json], name: str, depth: int) -> Iterator[tuple[int,
             yield from _below(found, child, depth + 1)
 
 
-def _shares(queue: Json) -> tuple[str, str, str, str]:
-    """Quota, what is in use, how much of that is borrowed, and how much of the quota others may hold now."""
-    quota, in_use, limit = queue.get("quota"), queue.get("in_use") or {}, queue.get("lend_limit")
-    idle = {kind: max(0, amount - in_use.get(kind, 0)) for kind, amount in (quota or {}).items()}
-    lent = {kind: amount if limit is None else min(amount, limit.get(kind, 0)) for kind, amount in idle.items()}
-    return _quota(queue), _said(in_use), _said(queue.get("borrowed")), _said(lent)
+def _called(queue: Json) -> str:
+    return f"{queue['name']}{' (held)' if queue.get('held') else ''}"
+
+
+def _shares(queue: Json) -> Sequence[object]:
+    """The columns after its name."""
+    held = (_said(queue.get(key)) for key in ("in_use", "borrowed", "lent"))
+    return _quota(queue), *held, queue.get("running"), queue.get("pending")
 
 
 def _said(amounts: dict[str, int] | None) -> str:
@@ -95,32 +98,117 @@ def _limit(amounts: dict[str, int] | None) -> str:
 
 @queue.command()
 @click.argument("name")
+@click.option(
+    "--limit", type=click.IntRange(0, 100_000), default=LINE_SHOWN, show_default=True, help="At most so many of its line."
+)
 @json_option
 @click.pass_obj
-def show(session: Session, name: str) -> None:
-    """Show one queue.
+def show(session: Session, name: str, limit: int) -> None:
+    """Show one queue, and who waits in it and below it, in line.
 
     \b
     xl queue show research
+    xl queue show research --limit 200
     """
     found = session.client.get(f"/v1/queues/{part(name)}")
+    line = _line(session.client, name, limit)
     if session.json:
-        print_json(found)
+        print_json({**found, "line": line})
         return
+    _print_queue(found)
+    if line["items"] or line["others"]:
+        click.echo("")
+        for text in line_lines(line):
+            click.echo(text)
+
+
+def _line(client: Client, name: str, limit: int) -> Json:
+    """The first of its line, and how many there are."""
+    path = f"/v1/queues/{part(name)}/line"
+    line = client.get(path, limit=max(1, min(limit, PAGE)))
+    while line["next"] is not None and len(line["items"]) < limit:
+        more = client.get(path, limit=min(limit - len(line["items"]), PAGE), after=line["next"])
+        line = {**more, "items": [*line["items"], *more["items"]]}
+    return {**line, "items": line["items"][:limit]}
+
+
+def line_lines(line: Json) -> list[str]:
+    """A table of those in line; where others stand between them, or behind, their number."""
+    items, of = line["items"], line["of"]
+    table = table_lines(LINE_HEADERS, [_in_line(one) for one in items])
+    lines, last = [f"in line: {of}" + (f", {line['others']} of projects you do not see" if line["others"] else "")], 0
+    if not items:
+        return lines
+    lines.append(table[0])
+    for one, text in zip(items, table[1:], strict=True):
+        if one["position"] > last + 1:
+            lines.append(f"... {one['position'] - last - 1} of others")
+        lines.append(text)
+        last = one["position"]
+    return [*lines, f"... {of - last} more"] if of > last else lines
+
+
+def _in_line(one: Json) -> Sequence[object]:
+    named = [one[key] for key in ("position", "job", "name", "project", "user", "priority", "nodes")]
+    return *named, show_time(one["submitted_us"]), one.get("reason")
+
+
+def _print_queue(found: Json) -> None:
     limits = ("borrow_limit", "lend_limit", "user_limit", "project_limit")
     print_fields(
         {
             "queue": found["name"],
+            "held": show_hold(found["hold"]) if found.get("hold") else "yes" if found.get("held") else "no",
             "under": found.get("parent") or "",
             "below it": ", ".join(found.get("children") or ()),
             "quota": _quota(found),
-            "in use": show_resources(found.get("in_use")) or "nothing",
-            "borrowed": show_resources(found.get("borrowed")) or "nothing",
+            "in use": _said(found.get("in_use")),
+            "borrowed": _said(found.get("borrowed")),
+            "lent": _said(found.get("lent")),
             **{key.replace("_", " "): _limit(found[key]) for key in limits if found.get(key) is not None},
             "weight": found.get("weight"),
             "min runtime": show_duration(found["min_runtime_us"]) if found.get("min_runtime_us") else "",
             "running": found.get("running"),
             "waiting": found.get("pending"),
-            "held": "yes" if found.get("held") else "no",
         }
     )
+
+
+def show_hold(hold: Json) -> str:
+    """`by ops/ann for 3m: quotas change tonight`."""
+    return f"by {hold['actor']} for {show_span(hold['since_us'], None)}: {hold['reason']}"
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--reason", required=True, help="Shown to everyone whose job waits there.")
+@json_option
+@click.pass_obj
+def hold(session: Session, name: str, reason: str) -> None:
+    """Let nothing of a queue and those below it start; what runs goes on.
+
+    \b
+    xl queue hold research --reason "quotas change tonight"
+    """
+    found = session.client.post(f"/v1/queues/{part(name)}:hold", {"reason": reason})
+    if session.json:
+        print_json(found)
+    else:
+        click.echo(f"{found['name']} is held: {reason}")
+
+
+@queue.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def release(session: Session, name: str) -> None:
+    """Let the jobs of a held queue start again.
+
+    \b
+    xl queue release research
+    """
+    found = session.client.post(f"/v1/queues/{part(name)}:release")
+    if session.json:
+        print_json(found)
+    else:
+        click.echo(f"{found['name']} is released")

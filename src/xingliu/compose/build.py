@@ -1,7 +1,7 @@
 """The object graph of one embedded cloud."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from threading import Thread
 
@@ -10,6 +10,7 @@ from xingliu.adapters.blobs import FileBlobs
 from xingliu.adapters.host import SystemClock, SystemIds
 from xingliu.adapters.local.isolation import no_isolation
 from xingliu.adapters.local.parts import open_local
+from xingliu.adapters.mail import SmtpMailer
 from xingliu.adapters.postman import WebhookPostman
 from xingliu.adapters.sealer import FileSealer
 from xingliu.adapters.sql.holding import hold
@@ -20,7 +21,7 @@ from xingliu.control.bootstrap import bootstrap
 from xingliu.control.health import Health
 from xingliu.control.launches import Launches
 from xingliu.control.loop import Loop
-from xingliu.control.notifications import Notifications
+from xingliu.control.notifications import Mails, Notifications, Posts
 from xingliu.control.ports import Launcher, Store
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.services import About, Ports, Services, services_over
@@ -37,21 +38,23 @@ class Cloud:
         launcher: Launcher,
         services: Services,
         loop: Loop,
-        notifications: Notifications,
+        notifications: Sequence[Notifications],
     ) -> None:
         self.services = services
         self._held, self._store, self._launcher = held, store, launcher
         self._loop, self._notifications = loop, notifications
 
     def start(self) -> None:
-        """Turn the cycle and deliver notifications, each in a thread of its own."""
+        """Turn the cycle and deliver notifications, each channel in a thread of its own."""
         self._loop.start()
-        self._notifications.start()
+        for channel in self._notifications:
+            channel.start()
 
     def close(self) -> None:
         """Stop deciding; what runs goes on."""
         self._loop.stop()
-        self._notifications.stop()
+        for channel in self._notifications:
+            channel.stop()
         self._launcher.close()
         self._store.close()
         self._held.__exit__(None, None, None)
@@ -81,7 +84,8 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
         wake=loop.wake,
         check_space=blobs.check_space,
     )
-    return Cloud(held, store, local.launcher, services, loop, Notifications(store, WebhookPostman(), clock))
+    channels = (Posts(WebhookPostman()), Mails(store, SmtpMailer()))
+    return Cloud(held, store, local.launcher, services, loop, [Notifications(store, channel, clock) for channel in channels])
 
 
 def _last_instant_us(store: Store) -> int:

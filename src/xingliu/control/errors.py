@@ -136,6 +136,30 @@ class DeliveryFailed(XingliuError):
 
 
 @dataclass(eq=False)
+class DeliveryRefused(DeliveryFailed):
+    """{url} refused it for good: {why}"""
+
+    code: ClassVar[str] = "delivery_refused"
+    hint: ClassVar[str] = "It is not tried again; `notify` of the job file says who is told."
+
+
+@dataclass(eq=False)
+class MailServerDown(DeliveryFailed):
+    """The mail server {url} takes no mail now: {why}"""
+
+    code: ClassVar[str] = "mail_server_down"
+    hint: ClassVar[str] = "All mail waits until it does. Check `mail` in the operator file: `xl cloud show`."
+
+
+@dataclass(eq=False)
+class NoMailServer(XingliuError):
+    """This cloud cannot mail: its operator file names no mail server."""
+
+    code: ClassVar[str] = "no_mail_server"
+    hint: ClassVar[str] = "Use `url` under notify, or have an operator add to the file: mail: {{host: ..., from: ...}}."
+
+
+@dataclass(eq=False)
 class IdempotencyConflict(XingliuError):
     """Idempotency key {key} was used before, for another request."""
 
@@ -191,6 +215,25 @@ class LastAdmin(XingliuError):
     code: ClassVar[str] = "last_admin"
     hint: ClassVar[str] = "Create another admin first: `xl user create NAME --role admin`."
     user: str
+
+
+@dataclass(eq=False)
+class BadSelection(XingliuError):
+    """{why}"""
+
+    code: ClassVar[str] = "bad_selection"
+    hint: ClassVar[str] = "Name jobs, or select them by project, queue, user, state or name; `all` means every one you see."
+    why: str
+
+
+@dataclass(eq=False)
+class NoHoldReason(XingliuError):
+    """Holding queue {queue} needs a reason of 1 to {longest} characters."""
+
+    code: ClassVar[str] = "no_hold_reason"
+    hint: ClassVar[str] = "It is shown to everyone whose job waits there: `--reason 'power is out'`."
+    queue: str
+    longest: int
 
 
 @dataclass(eq=False)

@@ -1,10 +1,11 @@
 """Jobs: list, explain, stop, hold, release. How they begin: submissions.py."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from xingliu.control.discretion import discreet, jobs_ahead, unnamed
+from xingliu.control.holds import Hold, hold_of
 from xingliu.control.ports import Store
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
@@ -12,22 +13,29 @@ from xingliu.control.world import World
 from xingliu.forecast.model import Expectation
 from xingliu.forecast.replay import expected_start
 from xingliu.kernel.clock import Clock
-from xingliu.kernel.ids import JobId
+from xingliu.kernel.ids import JobId, QueueName, UserId
+from xingliu.scheduling.line import Position
 from xingliu.scheduling.policy import decide
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
-from xingliu.training.gang import event, stopping
-from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease, StopWhy, Wait
+from xingliu.training.asking import CHANGES, Ask
+from xingliu.training.gang import event
+from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease, Wait
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a job is where it is: its wait with the last cycle's numbers, and when it may start."""
+    """Why a job is where it is: its wait with the last cycle's numbers, and when it may start.
+
+    `position`: in the line of its queue; `hold`: of the queue that keeps it from starting.
+    """
 
     job: Job
     wait: Wait | None
     expectation: Expectation | None
     ahead: tuple[Job, ...]
+    position: Position | None = None
+    hold: Hold | None = None
 
 
 class Jobs:
@@ -54,6 +62,11 @@ class Jobs:
         with self._store.read() as unit:
             return unit.jobs.find(Scope(unit, actor).narrow(where), after=after, limit=limit, newest_first=newest_first)
 
+    def users_called(self, actor: Actor, name: str) -> frozenset[UserId]:
+        """The users that are meant by a name, for a filter."""
+        with self._store.read() as unit:
+            return Scope(unit, actor).users_called(name)
+
     def why(self, actor: Actor, name: str) -> Why:
         """Why it waits, from the last cycle, and when it may start. Raises Unknown."""
         with self._store.read() as unit:
@@ -70,7 +83,16 @@ class Jobs:
         if all(pending.id != job.id for pending in snapshot.pending):
             return Why(job, None, None, ())
         expectation = discreet(expected_start(snapshot, job.id, decide), sees)
-        return Why(job, unnamed(wait) if wait is not None else None, expectation, ahead)
+        position, hold = self._scheduling.line.position(job.id), self._hold(wait)
+        return Why(job, unnamed(wait) if wait is not None else None, expectation, ahead, position, hold)
+
+    def _hold(self, wait: Wait | None) -> Hold | None:
+        """Of the queue on its path that somebody holds, where that is why it waits."""
+        held = wait.numbers.get("held_queue") if wait is not None else None
+        if held is None:
+            return None
+        with self._store.read() as unit:
+            return hold_of(unit, unit.queues.get(QueueName(str(held))))
 
     def attempts(self, actor: Actor, name: str) -> Sequence[tuple[Attempt, Lease]]:
         """Every attempt with its lease, by number, then rank. Raises Unknown."""
@@ -82,42 +104,17 @@ class Jobs:
 
     def stop(self, actor: Actor, name: str) -> Job:
         """Ask it to end for good: signal, grace, SIGKILL. A job that is over stays as it is. Raises Unknown, Forbidden."""
-
-        def change(job: Job, now_us: int) -> tuple[Job, str]:
-            if job.state is JobState.PENDING:
-                done = replace(
-                    job, state=JobState.CANCELLED, finished_us=now_us, wait=None, claim=None, message="it was asked to stop"
-                )
-                return replace(done, generation=job.generation + 1), "job.cancelled"
-            stopped = stopping(job, StopWhy.CANCEL, now_us=now_us, grace_us=job.spec.checkpoint.grace_us)
-            return stopped, "job.stopping"
-
-        return self._change(actor, name, change)
+        return self._change(actor, name, Ask.STOP)
 
     def hold(self, actor: Actor, name: str) -> Job:
         """Keep it from starting; one that runs is stopped with its signal and grace and waits, held."""
-
-        def change(job: Job, now_us: int) -> tuple[Job, str]:
-            if job.held:
-                return job, ""
-            held = replace(job, held=True, generation=job.generation + 1)
-            if job.state is JobState.PENDING:
-                return held, "job.held"
-            return stopping(held, StopWhy.HOLD, now_us=now_us, grace_us=job.spec.checkpoint.grace_us), "job.held"
-
-        return self._change(actor, name, change)
+        return self._change(actor, name, Ask.HOLD)
 
     def release(self, actor: Actor, name: str) -> Job:
         """Let a held job go on; where it is not held nothing changes. Raises Unknown, Forbidden."""
+        return self._change(actor, name, Ask.RELEASE)
 
-        def change(job: Job, now_us: int) -> tuple[Job, str]:
-            if not job.held:
-                return job, ""
-            return replace(job, held=False, generation=job.generation + 1), "job.released"
-
-        return self._change(actor, name, change)
-
-    def _change(self, actor: Actor, name: str, change: Callable[[Job, int], tuple[Job, str]]) -> Job:
+    def _change(self, actor: Actor, name: str, ask: Ask) -> Job:
         """One guarded change of a job that is not over, with its event."""
         now_us = self._clock.now_us()
         with self._store.write() as unit:
@@ -126,7 +123,7 @@ class Jobs:
             scope.require(Verb.JOB_STOP, project=job.project)
             if job.state in FINAL:
                 return job
-            changed, type_ = change(job, now_us)
+            changed, type_ = CHANGES[ask](job, now_us)
             if changed is not job:
                 unit.jobs.put(changed)
                 unit.events.append(event(type_, changed, now_us, actor=actor.user))

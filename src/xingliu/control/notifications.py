@@ -1,56 +1,100 @@
-"""Notifications: a reader of the event log that posts what jobs asked to be told, each at least once."""
+"""Notifications: readers of the event log that tell what jobs asked to be told, each at least once.
+
+One reader a channel, each with a cursor and a thread of its own, so that a mail server that hangs delays no post.
+"""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from threading import Event as Flag
 from threading import Thread
+from typing import Protocol
 
-from xingliu.control.errors import DeliveryFailed
-from xingliu.control.ports import Cursor, Postman, Store
+from xingliu.control.cloud import settings_of
+from xingliu.control.errors import DeliveryFailed, DeliveryRefused, MailServerDown
+from xingliu.control.letters import DEFERRED, TOLD_BY, deferred_before, defers, letter, word_of
+from xingliu.control.ports import Cursor, Mailer, Postman, Store, Unit
 from xingliu.kernel.clock import SECOND_US, Clock
 from xingliu.kernel.errors import XingliuError
 from xingliu.kernel.events import Event
 from xingliu.kernel.ids import JobId
-from xingliu.workloads.model import Job
+from xingliu.workloads.model import Job, Notify
 
 log = logging.getLogger(__name__)
-CURSOR = "notifications"
-TOLD_BY = {
-    "job.started": ("started",),
-    "job.succeeded": ("finished",),
-    "job.cancelled": ("finished",),
-    "job.failed": ("failed", "finished"),
-    "job.timed-out": ("failed", "finished"),
-}
 OPEN_MAX = 10_000
 TRIES_MAX = 12
 FIRST_PAUSE_US = 2 * SECOND_US
+LONGEST_PAUSE_US = 300 * SECOND_US
 EVERY_S = 0.5
+
+Deliver = Callable[[], None]
+
+
+class Channel(Protocol):
+    """One way to tell. `cursor` is the name of what the store keeps of how far it got."""
+
+    cursor: str
+
+    def deliveries(self, notify: Notify, job: Job, event: Event) -> Iterator[tuple[str, Deliver]]:
+        """Whom to tell of it, and how. Telling raises DeliveryFailed."""
+        ...
+
+
+class Posts:
+    """JSON to the job's URL."""
+
+    cursor = "notifications"
+
+    def __init__(self, postman: Postman) -> None:
+        self._postman = postman
+
+    def deliveries(self, notify: Notify, job: Job, event: Event) -> Iterator[tuple[str, Deliver]]:
+        if notify.url is not None:
+            yield notify.url, partial(self._postman.post, notify.url, message(job, event))
+
+
+class Mails:
+    """A mail to each of the job's addresses, through the server that the operator file names at that time."""
+
+    cursor = "mail"
+
+    def __init__(self, store: Store, mailer: Mailer) -> None:
+        self._store, self._mailer = store, mailer
+
+    def deliveries(self, notify: Notify, job: Job, event: Event) -> Iterator[tuple[str, Deliver]]:
+        for address in notify.email:
+            yield address, partial(self._send, address, job, event)
+
+    def _send(self, address: str, job: Job, event: Event) -> None:
+        with self._store.read() as unit:
+            server = settings_of(unit).mail
+        if server is None:
+            raise MailServerDown("of this cloud", "its operator file no longer names one")
+        self._mailer.send(server, address, letter(job, event, domain=server.sender.rpartition("@")[2]))
 
 
 @dataclass(slots=True)
 class Delivery:
     """One message under way: tried `tries` times, next at `due_us`."""
 
-    seq: int
-    url: str
-    body: Mapping[str, object]
+    deliver: Deliver
     tries: int = 0
     due_us: int = 0
 
 
 class Notifications:
-    """The cursor stays before the oldest message that is not delivered, so a crash repeats messages and loses none."""
+    """The cursor stays before the oldest event of which somebody is still to be told: a crash repeats and loses nothing."""
 
-    def __init__(self, store: Store, postman: Postman, clock: Clock) -> None:
-        self._store, self._postman, self._clock = store, postman, clock
+    def __init__(self, store: Store, channel: Channel, clock: Clock) -> None:
+        self._store, self._channel, self._clock = store, channel, clock
         with store.read() as unit:
-            cursor = unit.cursors.get(CURSOR)
+            cursor = unit.cursors.get(channel.cursor)
         self._read = self._saved = cursor.seq if cursor is not None else 0
-        self._open: dict[int, Delivery] = {}
+        self._open: dict[tuple[int, str], Delivery] = {}
+        self._pauses = self._paused_until_us = 0
         self._ended = Flag()
-        self._thread = Thread(target=self._run, name="notifications", daemon=True)
+        self._thread = Thread(target=self._run, name=channel.cursor, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -65,19 +109,20 @@ class Notifications:
             try:
                 self.run_once()
             except XingliuError as error:
-                log.warning("notifications: %s", error)
+                log.warning("%s: %s", self._channel.cursor, error)
 
     def run_once(self) -> None:
         """Read what is new, try what is due, and save how far everything is delivered."""
         if len(self._open) < OPEN_MAX:
             self._read_new()
-        for delivery in list(self._open.values()):
-            if delivery.due_us <= self._clock.now_us():
-                self._try(delivery)
-        done = min(self._open, default=self._read + 1) - 1
+        for key, delivery in list(self._open.items()):
+            now_us = self._clock.now_us()
+            if delivery.due_us <= now_us and self._paused_until_us <= now_us and not self._ended.is_set():
+                self._try(key, delivery)
+        done = min((seq for seq, _ in self._open), default=self._read + 1) - 1
         if done > self._saved:
             with self._store.write() as unit:
-                unit.cursors.put(Cursor(CURSOR, done))
+                unit.cursors.put(Cursor(self._channel.cursor, done))
             self._saved = done
 
     def _read_new(self) -> None:
@@ -85,29 +130,53 @@ class Notifications:
             last = unit.events.last_seq()
             events = unit.events.find({"type": frozenset(TOLD_BY)}, after=self._read)
             for event in events:
-                job = unit.jobs.get(JobId(event.subject))
-                if job is not None and job.spec.notify is not None and set(job.spec.notify.events) & set(TOLD_BY[event.type]):
-                    self._open[event.seq] = Delivery(event.seq, job.spec.notify.url, message(job, event))
+                if event.type != DEFERRED or defers(event):
+                    self._take_up(unit, event)
         full_page = len(events) == 1000
         self._read = events[-1].seq if full_page else last
 
-    def _try(self, delivery: Delivery) -> None:
+    def _take_up(self, unit: Unit, event: Event) -> None:
+        job = unit.jobs.get(JobId(event.subject))
+        notify = job.spec.notify if job is not None else None
+        if job is None or notify is None or not set(notify.events) & set(TOLD_BY[event.type]):
+            return
+        if event.type == DEFERRED and deferred_before(_earlier(unit, event)):
+            return
+        for target, deliver in self._channel.deliveries(notify, job, event):
+            self._open[event.seq, target] = Delivery(deliver)
+
+    def _try(self, key: tuple[int, str], delivery: Delivery) -> None:
+        now_us = self._clock.now_us()
         try:
-            self._postman.post(delivery.url, delivery.body)
+            delivery.deliver()
+        except MailServerDown as error:
+            self._pauses += 1
+            self._paused_until_us = now_us + min(LONGEST_PAUSE_US, FIRST_PAUSE_US * 2 ** min(self._pauses, 20))
+            log.warning("%s", error)
+            return
+        except DeliveryRefused as error:
+            log.warning("%s", error)
         except DeliveryFailed as error:
             delivery.tries += 1
-            delivery.due_us = self._clock.now_us() + FIRST_PAUSE_US * 2**delivery.tries
+            delivery.due_us = now_us + FIRST_PAUSE_US * 2**delivery.tries
             if delivery.tries < TRIES_MAX:
                 return
             log.warning("given up after %d tries: %s", TRIES_MAX, error)
-        del self._open[delivery.seq]
+        self._pauses = 0
+        del self._open[key]
+
+
+def _earlier(unit: Unit, event: Event) -> Iterator[Event]:
+    """The job's placings and waits before this one, newest first, as far as the last hundred."""
+    types = frozenset({"job.placed", DEFERRED})
+    yield from unit.events.find({"subject": event.subject, "type": types}, before=event.seq, newest_first=True, limit=100)
 
 
 def message(job: Job, event: Event) -> dict[str, object]:
     """What is posted. `id` is the event's number: the same for every repetition."""
     return {
         "id": event.seq,
-        "event": event.type.removeprefix("job."),
+        "event": word_of(event),
         "job": job.id,
         "name": job.name,
         "project": job.project,

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from xingliu.fleet.model import CloudSettings, Flavor, Node, Pool, Queue
+from xingliu.fleet.model import CloudSettings, Flavor, MailServer, Node, Pool, Queue
 from xingliu.kernel.events import Event, EventDraft
 from xingliu.kernel.ids import (
     AttemptId,
@@ -344,6 +344,28 @@ class Postman(Protocol):
 
     def post(self, url: str, body: Mapping[str, object]) -> None:
         """Raises DeliveryFailed; what it raises is tried again later."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail, plain text; `message_id` in angle brackets."""
+
+    subject: str
+    text: str
+    message_id: str
+    at_us: int
+
+
+class Mailer(Protocol):
+    """Delivers mail."""
+
+    def send(self, server: MailServer, to: str, letter: Letter) -> None:
+        """Through that server, to one address.
+
+        Raises MailServerDown where no mail can be sent at all, DeliveryRefused where this one never can be, DeliveryFailed
+        where it may be later.
+        """
         ...
 
 

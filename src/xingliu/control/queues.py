@@ -1,18 +1,21 @@
 """Queues as people see them: bounds, use, who waits. What they decide is in scheduling; cloud.py changes them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xingliu.control.holds import Hold, hold_of
 from xingliu.control.ports import Store, Unit
+from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
-from xingliu.control.world import charge_of
+from xingliu.control.world import World, charge_of
+from xingliu.fleet.lending import lent
 from xingliu.fleet.model import Queue
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.ids import QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
-from xingliu.workloads.model import JobState, Lease
+from xingliu.workloads.model import Job, JobState, Lease
 
 PENDING_COUNTED_MAX = 1_000
 
@@ -24,9 +27,11 @@ class QueuePage:
     Attributes:
         in_use: what jobs hold, by quota kind.
         borrowed: how much of that is above its quota.
+        lent: how much of its quota the queues beside it hold, whoever sees it.
         running: jobs that hold something.
         pending: jobs that wait, counted up to PENDING_COUNTED_MAX in each queue.
         children: the queues right below it.
+        hold: who holds it, if somebody does.
     """
 
     queue: Queue
@@ -35,11 +40,28 @@ class QueuePage:
     running: int
     pending: int
     children: tuple[QueueName, ...]
+    lent: Resources
+    hold: Hold | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinePage:
+    """Who waits in a queue and below it, as the last cycle decided them.
+
+    Attributes:
+        jobs: with their positions, 1 is next; only those the actor sees.
+        of: how many wait in line; `others` of them the actor does not see.
+    """
+
+    queue: QueueName
+    jobs: Sequence[tuple[int, Job]]
+    of: int
+    others: int
 
 
 class Queues:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, world: World, scheduling: Scheduling) -> None:
+        self._store, self._world, self._scheduling = store, world, scheduling
 
     def list(self, actor: Actor, *, after: str | None = None, limit: int = 100) -> list[QueuePage]:
         """By name. Raises Forbidden."""
@@ -47,28 +69,52 @@ class Queues:
             scope = Scope(unit, actor)
             scope.require_somewhere(Verb.QUEUE_READ)
             found = unit.queues.find(after=QueueName(after) if after else None, limit=limit)
-            pages = _Pages(unit, scope)
+            pages = _Pages(unit, scope, self._world)
             return [pages.of(queue) for queue in found]
 
     def get(self, actor: Actor, name: str) -> QueuePage:
         """Raises Unknown, Forbidden."""
         with self._store.read() as unit:
             scope = Scope(unit, actor)
-            scope.require_somewhere(Verb.QUEUE_READ)
-            queue = unit.queues.get(QueueName(name))
-            if queue is None:
-                raise Unknown("queue", name)
-            return _Pages(unit, scope).of(queue)
+            return _Pages(unit, scope, self._world).of(_queue(unit, scope, name))
+
+    def below(self, name: str) -> frozenset[QueueName]:
+        """The queue and all below it, for a filter; itself alone where it is gone or never was."""
+        return self._world.below(QueueName(name))
+
+    def line(self, actor: Actor, name: str, *, after: int = 0, limit: int = 100) -> LinePage:
+        """The line of a queue and those below it, from behind position `after` on. Raises Unknown, Forbidden."""
+        with self._store.read() as unit:
+            scope = Scope(unit, actor)
+            queue = _queue(unit, scope, name)
+            visible = scope.visible_projects()
+        jobs = [self._world.jobs.get(job) for job in self._scheduling.line.among(self._world.below(queue.name))]
+        waiting = [job for job in jobs if job is not None and job.state is JobState.PENDING]
+        seen = [(number, job) for number, job in enumerate(waiting, 1) if visible is None or job.project in visible]
+        page = [(number, job) for number, job in seen if number > after][:limit]
+        return LinePage(queue.name, page, len(waiting), len(waiting) - len(seen))
+
+
+def _queue(unit: Unit, scope: Scope, name: str) -> Queue:
+    scope.require_somewhere(Verb.QUEUE_READ)
+    queue = unit.queues.get(QueueName(name))
+    if queue is None:
+        raise Unknown("queue", name)
+    return queue
 
 
 class _Pages:
     """Pages of one reading of the store."""
 
-    def __init__(self, unit: Unit, scope: Scope) -> None:
-        self._unit, self._scope = unit, scope
+    def __init__(self, unit: Unit, scope: Scope, world: World) -> None:
+        self._unit, self._scope, self._world = unit, scope, world
+        queues = unit.queues.find()
         self._children: dict[QueueName | None, list[QueueName]] = {}
-        for queue in unit.queues.find():
+        for queue in queues:
             self._children.setdefault(queue.parent, []).append(queue.name)
+        held = world.held()
+        below = {queue.name: _sum(held[name] for name in self._tree(queue.name) if name in held) for queue in queues}
+        self._lent = lent(queues, below)
 
     def of(self, queue: Queue) -> QueuePage:
         leases: list[Lease] = []
@@ -77,9 +123,17 @@ class _Pages:
             leases += self._unit.leases.find(self._scope.narrow({"queue": name, "released_us": None}))
             where = self._scope.narrow({"queue": name, "state": JobState.PENDING})
             pending += len(self._unit.jobs.find(where, limit=PENDING_COUNTED_MAX))
-        in_use = _charged(leases)
-        children = tuple(self._children.get(queue.name, ()))
-        return QueuePage(queue, in_use, _above(in_use, queue.quota), len({lease.job for lease in leases}), pending, children)
+        in_use = _sum(map(charge_of, leases))
+        return QueuePage(
+            queue,
+            in_use,
+            _above(in_use, queue.quota),
+            len({lease.job for lease in leases}),
+            pending,
+            tuple(self._children.get(queue.name, ())),
+            self._lent.get(queue.name, Resources()),
+            hold_of(self._unit, queue),
+        )
 
     def _tree(self, name: QueueName) -> Iterable[QueueName]:
         yield name
@@ -93,8 +147,8 @@ def _above(in_use: Resources, quota: Resources | None) -> Resources:
     return Resources({kind: max(0, in_use[kind] - (quota or in_use)[kind]) for kind in named})
 
 
-def _charged(leases: Iterable[Lease]) -> Resources:
+def _sum(amounts: Iterable[Resources]) -> Resources:
     total = Resources()
-    for lease in leases:
-        total = total + charge_of(lease)
+    for amount in amounts:
+        total = total + amount
     return total

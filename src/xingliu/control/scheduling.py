@@ -13,6 +13,7 @@ from xingliu.control.settling import Settling
 from xingliu.control.world import World
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.ids import JobId
+from xingliu.scheduling.line import Line
 from xingliu.scheduling.model import Evict, Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.training.gang import event, stopping
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Scheduling:
-    """One cycle of the cloud. Only one thread may call `run_cycle`; `waits` may be read from any."""
+    """One cycle of the cloud. Only one thread may call `run_cycle`; `waits` and `line`, the last plan's, may be read from any."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Scheduling:
         self._decide = decide
         self.cycle = 0
         self.waits: dict[JobId, Wait] = {}
+        self.line = Line()
 
     def run_cycle(self) -> Plan | None:
         """Load, decide, record, act. None when the plan was stale; raises LauncherUnavailable, StoreUnavailable, NotInControl."""
@@ -70,6 +72,7 @@ class Scheduling:
             log.info("%s", stale)
             return None
         self.waits = {job_id: stay.wait for job_id, stay in stays.items()}
+        self.line = Line(snapshot.pending, self.waits)
         return plan
 
     def _is_news(self, stay: StayPending) -> bool:
@@ -136,5 +139,6 @@ class Scheduling:
             if job is None or job.state is not JobState.PENDING:
                 continue
             unit.jobs.put(replace(job, wait=unnamed(wait), claim=stay.claim))
-            facts = {"reason": wait.reason, "cycle": wait.cycle}
+            before = job.wait.reason if job.wait is not None else None
+            facts = {"reason": wait.reason, "cycle": wait.cycle, "before": before}
             unit.events.append(event("job.waiting", job, now_us, cause=wait.sentence, facts=facts))

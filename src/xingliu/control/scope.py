@@ -9,7 +9,7 @@ from xingliu.control.errors import AmbiguousName, Forbidden, NoProjectChosen
 from xingliu.control.nouns import ID_PREFIX
 from xingliu.control.ports import Unit
 from xingliu.kernel.errors import Unknown
-from xingliu.kernel.ids import JobId, ProjectId, TenantId
+from xingliu.kernel.ids import JobId, ProjectId, TenantId, UserId
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import TABLE, Verb, may, sees, sees_all
 from xingliu.workloads.model import Job
@@ -86,6 +86,14 @@ class Scope:
         if alike:
             raise AmbiguousName("job", name, ", ".join(job.id for job in alike))
         raise Unknown("job", name)
+
+    def users_called(self, name: str) -> frozenset[UserId]:
+        """The ids that are meant by a user's name: itself, and that name in each tenant this actor knows of."""
+        if "/" in name:
+            return frozenset({UserId(name)})
+        known = self.visible_tenants()
+        tenants = known if known is not None else frozenset(tenant.id for tenant in self._unit.tenants.find())
+        return frozenset({UserId(name), *(UserId(f"{tenant}/{name}") for tenant in tenants)})
 
     def project(self, name: str | None) -> Project:
         """`tenant/name`, a bare name that is unique among the visible ones, or None: the actor's default or only one.

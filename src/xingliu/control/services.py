@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from xingliu.control.actors import Actors
 from xingliu.control.attach import Attach
 from xingliu.control.blobs import Blobs
+from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
 from xingliu.control.events import Events
 from xingliu.control.flavors import Flavors, Pools
 from xingliu.control.gauges import Gauges
+from xingliu.control.holds import Holds
 from xingliu.control.jobs import Jobs
 from xingliu.control.keys import Keys
 from xingliu.control.logs import Files, Logs
@@ -61,6 +63,7 @@ class Services:
     whoami: Whoami
     gauges: Gauges
     jobs: Jobs
+    bulk: BulkJobs
     submissions: Submissions
     logs: Logs
     files: Files
@@ -73,6 +76,7 @@ class Services:
     secrets: Secrets
     nodes: Nodes
     queues: Queues
+    holds: Holds
     flavors: Flavors
     pools: Pools
     events: Events
@@ -98,6 +102,7 @@ def services_over(
         whoami=Whoami(store),
         gauges=Gauges(store, world, scheduling),
         jobs=Jobs(store, world, scheduling, clock, wake=wake),
+        bulk=BulkJobs(store, world, clock, wake=wake),
         submissions=Submissions(store, world, scheduling, clock, ids, wake=wake, check_space=check_space),
         logs=Logs(store, ports.files),
         files=Files(store, ports.files),
@@ -109,7 +114,8 @@ def services_over(
         keys=Keys(store, clock, ids),
         secrets=Secrets(store, clock, ports.sealer),
         nodes=Nodes(store, clock),
-        queues=Queues(store),
+        queues=Queues(store, world, scheduling),
+        holds=Holds(store, clock, wake=wake),
         flavors=Flavors(store),
         pools=Pools(store),
         events=Events(store),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from xingliu.control.discretion import discreet, unnamed
-from xingliu.control.errors import TooMany
+from xingliu.control.errors import NoMailServer, TooMany
 from xingliu.control.placing import MAIN_ROLE
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
@@ -84,7 +84,7 @@ class Submissions:
     ) -> Job:
         """Record a job, PENDING. The same idempotency key gives the same job.
 
-        Raises InvalidDocument, Unknown, Forbidden, NotALeaf, DiskFull, TooMany, IdempotencyConflict.
+        Raises InvalidDocument, Unknown, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany, IdempotencyConflict.
         """
         spec = read_job(Document.of(document))
         self._check_space()
@@ -134,6 +134,8 @@ class Submissions:
         )
 
     def _check_references(self, unit: Unit, spec: JobSpec, project: Project, blob: BlobId | None) -> None:
+        if spec.notify is not None and spec.notify.email and self._world.settings.mail is None:
+            raise NoMailServer
         for name in spec.secrets:
             if unit.secrets.get(SecretId(f"{project.id}/{name}")) is None:
                 raise Unknown("secret", name)

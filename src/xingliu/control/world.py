@@ -1,7 +1,7 @@
 """What the planner may know, kept in memory by numbered deltas; it can be rebuilt whole from the store at any time."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from threading import RLock
 
@@ -132,6 +132,11 @@ class World:
 
     # Views ------------------------------------------------------------------------------------------------------------
 
+    def live_jobs(self) -> list[Job]:
+        """All that are not over, in no order."""
+        with self._lock:
+            return list(self.jobs.values())
+
     def shows(self, visible: frozenset[ProjectId] | None, job_id: JobId) -> bool:
         """Whether a live job is of one of these projects; None is all of them."""
         job = self.jobs.get(job_id)
@@ -156,12 +161,26 @@ class World:
             groups = [self._by_node.get(node, {})] if node is not None else list(self._by_node.values())
             return [lease for group in groups for lease in group.values()]
 
+    def held(self) -> Mapping[QueueName, Resources]:
+        """What the jobs of each queue itself hold, by quota kind; nothing for those that hold nothing."""
+        held: dict[QueueName, Resources] = defaultdict(Resources)
+        for lease in self.open_leases():
+            held[lease.queue] = held[lease.queue] + charge_of(lease)
+        return held
+
+    def below(self, name: QueueName) -> frozenset[QueueName]:
+        """The queue and all below it; itself alone where nobody knows it."""
+        with self._lock:
+            found, more = {name}, [name]
+            while more:
+                more = [queue.name for queue in self.queues.values() if queue.parent in more and queue.name not in found]
+                found.update(more)
+            return frozenset(found)
+
     def snapshot(self, *, cycle: int, now_us: int) -> Snapshot:
         """Everything one decision may know, at this instant."""
         with self._lock:
-            held: dict[QueueName, Resources] = defaultdict(Resources)
-            for lease in self.open_leases():
-                held[lease.queue] = held[lease.queue] + charge_of(lease)
+            held = self.held()
             return Snapshot(
                 version=self._version,
                 cycle=cycle,
@@ -170,6 +189,7 @@ class World:
                 queues=tuple(queue_view(queue, held[queue.name]) for queue in self.queues.values()),
                 pending=tuple(self._pending.values()),
                 running=tuple(running_job(gang) for gang in self.gangs()),
+                fair=self.settings.fair_share,
             )
 
     def _view(self, node: Node) -> NodeView:
@@ -208,6 +228,7 @@ def queue_view(queue: Queue, in_use: Resources) -> QueueView:
         queue.user_limit,
         queue.project_limit,
         queue.min_runtime_us,
+        queue.weight,
     )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from xingliu.fleet.declared import CloudFile
+from xingliu.fleet.mail_keys import MAIL
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Pool, Queue
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
+from xingliu.kernel.keytables import write_table
 from xingliu.kernel.money import show_price
 from xingliu.kernel.units import show_duration
 
@@ -58,7 +60,7 @@ def compare(now: Fleet, cloud: CloudFile, nodes: Iterable[Node]) -> tuple[Change
 def settings_after(now: Fleet, cloud: CloudFile, document: Mapping[str, object]) -> CloudSettings:
     """The settings once `cloud`, read from `document`, is applied."""
     default_queue = cloud.settings.default_queue if cloud.queues else now.settings.default_queue
-    return CloudSettings(cloud.settings.currency, default_queue, document)
+    return CloudSettings(cloud.settings.currency, default_queue, document, cloud.settings.mail)
 
 
 def _declared(now: Fleet, cloud: CloudFile, nodes: Mapping[NodeName, Node]) -> Iterator[Change]:
@@ -106,7 +108,9 @@ def _gone(noun: str, name: str, value: Flavor | Pool | Queue | Node, change: str
 
 
 def _show_settings(settings: CloudSettings, interpreters: Mapping[str, object]) -> Shown:
-    return {"currency": settings.currency, "default_queue": settings.default_queue, "interpreters": dict(interpreters)}
+    mail = settings.mail and write_table(MAIL, settings.mail)
+    named = {"currency": settings.currency, "default_queue": settings.default_queue}
+    return {**named, "interpreters": dict(interpreters), "mail": mail}
 
 
 def _shown(value: Flavor | Pool | Queue | Node | None) -> Shown | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xingliu.fleet.declared import NodeShare
-from xingliu.fleet.model import LEVELS
+from xingliu.fleet.mail_keys import MAIL
+from xingliu.fleet.model import LEVELS, MailServer
 from xingliu.fleet.queue_keys import LISTED_MAX, QUEUE, QueueLines, flattened
 from xingliu.fleet.ranges import expand, fold
 from xingliu.kernel.documents import plain_number
@@ -57,6 +58,7 @@ class CloudLines:
     queues: tuple[QueueLines, ...] = ()
     default_queue: str | None = None
     interpreters: Mapping[str, str] = field(default_factory=dict)
+    mail: MailServer | None = None
 
 
 def _read_amount(entry: Entry) -> Price:
@@ -247,6 +249,7 @@ CLOUD = Table(
         Key("queues", list_of(QUEUE.shape(), most=LISTED_MAX, what="queues"), "Waiting lines with their quotas, a tree."),
         Key("default_queue", name("a queue"), "Where jobs wait that name none."),
         Key("interpreters", _INTERPRETERS, "Pythons on the nodes that job files can name: {torch: /opt/torch/bin/python}."),
+        Key("mail", MAIL.shape(), "The SMTP server that tells users by mail what became of their jobs."),
     ),
     make=CloudLines,
     check=_check,
@@ -257,6 +260,8 @@ CLOUD = Table(
         "fleets": "pools",
         "cluster_queues": "queues",
         "pythons": "interpreters",
+        "smtp": "mail",
+        "email": "mail",
     },
     later=frozenset({"fair_share", "reservations", "budgets"}),
 )

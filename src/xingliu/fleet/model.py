@@ -109,7 +109,6 @@ class Queue:
         user_limit, project_limit: what one user, or one project, may hold in it and below it.
         weight: its part of what is left over, against others of the same parent.
         min_runtime_us: how long a job of it runs before others may have it stopped.
-        order: who goes first in it and below it; None is as in the queue above, and under the root fair.
     """
 
     name: QueueName
@@ -123,7 +122,6 @@ class Queue:
     project_limit: Resources | None = None
     weight: int = 1
     min_runtime_us: int = 0
-    order: QueueOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +139,29 @@ class FairShare:
     reserve_after_us: int | None = None
 
 
+class MailTls(StrEnum):
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail to users goes, and whom it is from.
+
+    `password_secret` names an environment variable, `password_file` a file: one of them where there is a user.
+    """
+
+    host: str
+    sender: str
+    tls: MailTls
+    port: int
+    user: str | None = None
+    password_secret: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
     """What heads the operator file; `document` is that file as it was last applied, JSON types, empty before the first."""
@@ -148,4 +169,5 @@ class CloudSettings:
     currency: str = "USD"
     default_queue: QueueName = DEFAULT_QUEUE
     document: Mapping[str, object] = field(default_factory=dict)
+    mail: MailServer | None = None
     fair_share: FairShare = FairShare(reserve_after_us=30 * MINUTE_US)

@@ -114,8 +114,10 @@ class _Walk:
         return self._large[key]
 
     def _held(self, job: PendingJob) -> Explanation:
-        who = "It" if job.held else f"Its queue {self._cycle.quotas.held(job.queue)}"
-        return PendingReason.HELD, f"{who} is held until it is released.", {"job_held": job.held, "queue": job.queue}
+        queue = self._cycle.quotas.held(job.queue)
+        who = "It" if job.held else f"Its queue {queue}"
+        numbers = {"job_held": job.held, "queue": job.queue, "held_queue": queue}
+        return PendingReason.HELD, f"{who} is held until it is released.", numbers
 
     def _too_large(self, job: PendingJob) -> Explanation:
         cycle, asked = self._cycle, amount_asked(job.request)

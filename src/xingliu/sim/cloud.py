@@ -10,6 +10,7 @@ from xingliu.control.ports import Launcher, Store
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.errors import XingliuError
 from xingliu.kernel.ids import JobId, UserId
+from xingliu.scheduling.model import Plan
 from xingliu.scheduling.policy import decide
 from xingliu.sim.accidents import Accidents
 from xingliu.sim.clock import SimClock, Timeline
@@ -56,6 +57,7 @@ class SimCloud:
         plane: the control plane that runs now; None while it cannot even start.
         calm: no faults, and nobody does anything but submit.
         clean, clean_steps: whether the last step's cycle met no trouble, and how many in a row did not.
+        decided_for: the version of the record that the last plan was made for.
         processes: how many processes of the control plane there were.
         stale_plans: how many plans were dropped whole because the world had changed.
     """
@@ -81,6 +83,7 @@ class SimCloud:
         self._credential = new_credential(self._ids)
         self.step_number = self.processes = self.stale_plans = self.clean_steps = self._told = 0
         self.clean = False
+        self.decided_for = 0
         self.plane: Plane | None = None
         self.restart()
         self.estate = draw_estate(self.dice.of("estate"))
@@ -194,10 +197,11 @@ class SimCloud:
 
     def _turn(self) -> None:
         seen = sum(self.troubles.seen.values())
-        plans: list[object] = []
+        plans: list[Plan | None] = []
         done = self.guarded(lambda plane: plans.append(plane.turn()))
         self.stale_plans += plans == [None]
         in_control = self.plane is not None and self.plane.owner == self.record.owner
+        self.decided_for = plans[0].version if plans and plans[0] is not None else 0
         self.clean = done and in_control and plans != [None] and seen == sum(self.troubles.seen.values())
         self.clean_steps = self.clean_steps + 1 if self.clean else 0
         self._tell_events()

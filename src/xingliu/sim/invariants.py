@@ -13,6 +13,7 @@ from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
+from xingliu.scheduling.line import Position
 from xingliu.scheduling.model import Snapshot
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
@@ -45,6 +46,7 @@ class Invariants:
         self._store = MemoryStore(cloud.record)
         self._chronicle = Chronicle()
         self._promised: dict[JobId, tuple[int, Claim, object]] = {}
+        self._places: tuple[int, dict[JobId, Position | None]] = (0, {})
         self._answering: Counter[NodeName] = Counter()
         self.checked = 0
         self.foretold = 0
@@ -60,6 +62,7 @@ class Invariants:
             self._check_devices(unit, leases)
             self._check_quota(unit, jobs, leases)
             self._check_leases(unit, jobs, leases)
+            self._check_holds(unit, leases)
             self._check_evictions(jobs)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
@@ -68,6 +71,7 @@ class Invariants:
         if self._cloud.clean:
             self._check_reasons(jobs)
             self._check_stops(jobs)
+            self._check_positions()
             self._check_world()
 
     def hold(self, holds: object, sentence: str) -> None:
@@ -114,6 +118,16 @@ class Invariants:
                 what = f"queue {name} holds {total} of {kind} ({holder} {who}), it may {most}; placed since: {late}"
                 self.hold(not late, what)
 
+    def _check_holds(self, unit: Unit, leases: list[Lease]) -> None:
+        """Nothing was placed in a queue, or below one, since somebody held it."""
+        queues = {queue.name: queue for queue in unit.queues.find()}
+        for lease in leases:
+            path = _path(queues, lease.queue)
+            for held in (queue.name for queue in path if queue.held):
+                since = max(_last(unit, "queue.held", held), *(_last(unit, "queue.updated", queue.name) for queue in path))
+                late = _last(unit, "job.placed", lease.job) > since
+                self.hold(not late, f"{lease.job} was placed though queue {held} is held")
+
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
         holding = {lease.job for lease in leases}
@@ -154,7 +168,9 @@ class Invariants:
             nodes = {} if plane is None else plane.world.nodes
             broken = any(name not in nodes or nodes[name].state is not NodeState.READY for name in claim[1].nodes)
             self.hold(kept or broken or self._bounds() != claim[2], f"{job_id} was promised {claim[1].nodes}, and got nothing")
-        self._promised = {job.id: (job.attempt, job.claim, self._bounds()) for job in jobs.values() if job.claim is not None}
+        before = {} if self._cloud.clean else self._promised
+        made = {job.id: (job.attempt, job.claim, self._bounds()) for job in jobs.values() if job.claim is not None}
+        self._promised = {job: before[job] if job in before and before[job][1] == new[1] else new for job, new in made.items()}
 
     def _bounds(self) -> object:
         """All queues as they are now."""
@@ -211,6 +227,15 @@ class Invariants:
                 self.hold(wait is not None and wait.sentence != "", f"{job.id} waits and nobody knows why")
                 told = job.wait.reason if job.wait else None
                 self.hold(wait is not None and told is wait.reason, f"{job.id} waits for {wait}, and is told {told}")
+
+    def _check_positions(self) -> None:
+        """While nothing changes, nobody's place in line does."""
+        plane = self._cloud.plane
+        assert plane is not None, "a clean step had one"
+        places = {job: plane.scheduling.line.position(job) for job in plane.scheduling.waits}
+        known, self._places = self._places, (self._cloud.decided_for, places)
+        if known[0] == self._cloud.decided_for:
+            self.hold(known[1] == places, f"places in line changed in an unchanged world: {known[1]}, {places}")
 
     def _check_stops(self, jobs: Mapping[JobId, Job]) -> None:
         """What was to be killed is dead a step later; known only while clocks agree and nodes answer."""

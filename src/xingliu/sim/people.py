@@ -20,7 +20,8 @@ class Wish:
     """What somebody wants.
 
     Attributes:
-        verb: submit, stop, hold, release, drain, resume, apply, forget, remember.
+        verb: submit, stop, hold, release, drain, resume, apply, forget, remember, hold queue,
+            release queue, stop many, hold many, release many.
         chance: in [0, 1), chooses among the jobs, nodes or tenants there are when it comes to it.
         document: of a submission or an operator file.
     """
@@ -40,9 +41,14 @@ WEIGHTS = {
     "apply": 5,
     "forget": 2,
     "remember": 3,
+    "hold queue": 3,
+    "release queue": 5,
+    "stop many": 1,
+    "hold many": 2,
+    "release many": 3,
 }
 SUBMIT_ONLY = {"submit": 1}
-MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submit": 1}
+MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submit": 1, "hold queue": 1, "hold many": 1}
 
 
 class People:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from xingliu.control.bootstrap import bootstrap
+from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
 from xingliu.control.health import Health
+from xingliu.control.holds import Holds
 from xingliu.control.jobs import Jobs
 from xingliu.control.launches import Launches
 from xingliu.control.nodes import Nodes
@@ -53,8 +55,9 @@ class Plane:
         self.scheduling = Scheduling(store, self.world, launcher, launches, clock, decide=decide)
         self.health = Health(store, self.world, launcher, clock)
         self.jobs = Jobs(store, self.world, self.scheduling, clock, wake=nothing)
+        self.bulk = BulkJobs(store, self.world, clock, wake=nothing)
         self.submissions = Submissions(store, self.world, self.scheduling, clock, ids, wake=nothing, check_space=nothing)
-        self.nodes = Nodes(store, clock)
+        self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)
         self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)
         self.secrets = Secrets(store, clock, sealer)
         self.cloud = Cloud(store, clock, machine, wake=nothing)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from xingliu.control.bootstrap import ADMIN
+from xingliu.control.bulk import Selector
 from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import JobId, UserId
 from xingliu.sim.estate import TENANTS, draw_queues, has_gpus
@@ -13,7 +14,8 @@ from xingliu.sim.people import Wish
 from xingliu.sim.plane import Plane
 from xingliu.sim.store import MemoryStore
 from xingliu.tenancy.model import Actor
-from xingliu.workloads.model import Job
+from xingliu.training.asking import Ask
+from xingliu.workloads.model import Job, JobState
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -45,6 +47,11 @@ class Requests:
             "apply": self._apply,
             "forget": self._secret_verb,
             "remember": self._secret_verb,
+            "hold queue": self._queue_verb,
+            "release queue": self._queue_verb,
+            "stop many": self._many,
+            "hold many": self._many,
+            "release many": self._many,
         }[wish.verb](wish)
 
     def stop(self, job: JobId) -> None:
@@ -85,6 +92,23 @@ class Requests:
             }
             self._cloud.guarded(verbs[wish.verb])
 
+    def _many(self, wish: Wish) -> None:
+        """A member or the admin, for all jobs of a queue or in a state; every one that is there may be reached."""
+        ask = Ask(wish.verb.partition(" ")[0])
+        actors = (self._boss, *(self._member(tenant) for tenant in TENANTS))
+        actor = actors[int(wish.chance * 100) % len(actors)]
+        selectors = (Selector(queue="research"), Selector(state=JobState.PENDING), Selector(state=JobState.RUNNING))
+        selector = selectors[int(wish.chance * 1000) % len(selectors)]
+        for job in self._cloud.jobs_left():
+            self.asked[job.id].add(ask.value)
+        self._cloud.guarded(lambda plane: self._all_of(plane, actor, ask, selector))
+
+    def _all_of(self, plane: Plane, actor: Actor, ask: Ask, selector: Selector) -> None:
+        """Part after part, as a client does."""
+        part = plane.bulk.carry_out(actor, ask, selector)
+        while part.next is not None:
+            part = plane.bulk.carry_out(actor, ask, selector, after=part.next)
+
     def _node_verb(self, wish: Wish) -> None:
         with MemoryStore(self._cloud.record).read() as unit:
             nodes = [node.name for node in unit.nodes.find() if node.state is not NodeState.RETIRED]
@@ -109,17 +133,35 @@ class Requests:
         else:
             self._cloud.guarded(lambda plane: plane.secrets.put(actor, project, "TOKEN", "hunter3"))
 
+    def _queue_verb(self, wish: Wish) -> None:
+        with MemoryStore(self._cloud.record).read() as unit:
+            names = [queue.name for queue in unit.queues.find()]
+        name = names[int(wish.chance * len(names))]
+        if wish.verb == "hold queue":
+            self._cloud.guarded(lambda plane: plane.holds.hold(self._boss, name, reason="quotas change"))
+        else:
+            self._cloud.guarded(lambda plane: plane.holds.release(self._boss, name))
+
     def let_go(self) -> None:
         """Nothing is held any more, every node may be used, and the secrets are there."""
         for job in self._cloud.jobs_left():
             self._insist(partial(self._release, job=job))
         for tenant in TENANTS:
             self._insist(partial(self._remember, tenant=tenant))
+        for queue in self._held_queues():
+            self._insist(partial(self._release_queue, queue=queue))
         for node in self._out():
             self._insist(partial(self._resume, node=node))
 
     def _release(self, plane: Plane, job: Job) -> None:
         plane.jobs.release(self._cloud.actors[job.user], job.id)
+
+    def _release_queue(self, plane: Plane, queue: str) -> None:
+        plane.holds.release(self._boss, queue)
+
+    def _held_queues(self) -> list[str]:
+        with MemoryStore(self._cloud.record).read() as unit:
+            return [queue.name for queue in unit.queues.find() if queue.held]
 
     def _remember(self, plane: Plane, tenant: str) -> None:
         plane.secrets.put(self._member(tenant), f"{tenant}/lab", "TOKEN", "hunter4")

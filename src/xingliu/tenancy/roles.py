@@ -21,6 +21,7 @@ class Verb(StrEnum):
     TENANT_READ = "tenant.read"
     TENANT_WRITE = "tenant.write"
     QUEUE_READ = "queue.read"
+    QUEUE_WRITE = "queue.write"
     NODE_READ = "node.read"
     NODE_WRITE = "node.write"
     CLOUD_APPLY = "cloud.apply"
@@ -45,7 +46,7 @@ _FINANCE = frozenset(
         V.CONSERVATION_READ,
     }
 )
-_OPERATOR = _FINANCE | {V.JOB_STOP, V.NODE_WRITE, V.CLOUD_APPLY, V.SNAPSHOT_READ}
+_OPERATOR = _FINANCE | {V.JOB_STOP, V.QUEUE_WRITE, V.NODE_WRITE, V.CLOUD_APPLY, V.SNAPSHOT_READ}
 
 TABLE: dict[Role, frozenset[Verb]] = {
     Role.ADMIN: frozenset(Verb),

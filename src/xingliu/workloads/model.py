@@ -157,10 +157,11 @@ class RestartPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Where to post, and of which of `started`, `failed`, `finished`."""
+    """Where to post and whom to mail, one or both; and of which of started, failed, finished, preempted, deferred."""
 
-    url: str
+    url: str | None
     events: tuple[str, ...]
+    email: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

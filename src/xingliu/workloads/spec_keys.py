@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from xingliu.kernel.addresses import ADDRESS
 from xingliu.kernel.keytables import Bad, Entry, Key, Shape, Table
 from xingliu.kernel.quantities import DAY_US, HOUR_US, duration, memory, milli
 from xingliu.kernel.shapes import BOOLEAN, choice, list_of, mapping_of, name, script, text, whole
@@ -17,7 +18,9 @@ SECRETS_MAX = 64
 RESTARTS_MAX = 1000
 TIME_LIMIT_MAX_US = 3650 * DAY_US
 GRACE_MAX_US = 6 * HOUR_US
-EVENTS = ("started", "failed", "finished")
+EVENTS = ("started", "failed", "finished", "preempted", "deferred")
+TOLD_BY_DEFAULT = EVENTS[:3]
+RECIPIENTS_MAX = 10
 
 _PROJECT = text(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?/)?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
@@ -106,20 +109,46 @@ RESTART = Table(
 )
 
 
-def _notify(url: str, events: tuple[str, ...] = EVENTS) -> Notify:
-    return Notify(url, events)
+def _recipients() -> Shape:
+    """One address, or a list of them."""
+    several = _unique(list_of(ADDRESS, most=RECIPIENTS_MAX, what="addresses"))
+
+    def read(entry: Entry) -> object:
+        if not isinstance(entry.value, list):
+            return (ADDRESS.read(entry),)
+        if not entry.value:
+            raise entry.wrong("it names nobody", "Write an address, or leave the key out.")
+        return several.read(entry)
+
+    def write(found: object) -> object:
+        return found[0] if isinstance(found, tuple) and len(found) == 1 else several.write(found)
+
+    return Shape(read, {"anyOf": [ADDRESS.schema, {**several.schema, "minItems": 1}]}, write)
+
+
+def _notify(url: str | None = None, events: tuple[str, ...] = TOLD_BY_DEFAULT, email: tuple[str, ...] = ()) -> Notify:
+    return Notify(url, events, email)
+
+
+def _check_notify(entry: Entry, read: Mapping[str, object]) -> None:
+    if "url" not in read and "email" not in read:
+        entry.note("nobody is named to be told", "Add `url`, `email` or both.")
+        raise Bad
 
 
 NOTIFY = Table(
     keys=(
-        Key("url", shapes.URL, "Where to post, http or https.", required=True),
+        Key("url", shapes.URL, "Where to post, http or https."),
+        Key("email", _recipients(), "Whom to mail: an address, or up to 10; the cloud's operator sets up the server."),
         Key(
             "events",
             _unique(list_of(choice(EVENTS), most=len(EVENTS), what="events")),
-            "Which of started, failed, finished; default all.",
+            "Which of started, failed, finished (the default three), preempted (stopped for another job, it waits again), "
+            "deferred (it had been next, and now waits for quota, nodes, or jobs that go first; told once a wait).",
         ),
     ),
     make=_notify,
+    check=_check_notify,
     elsewhere=words.NOTIFY_ELSEWHERE,
 )
 
@@ -157,7 +186,7 @@ JOB = Table(
         Key("preemptible", BOOLEAN, "Whether it may borrow beyond its queue's quota, and be stopped for others; default false."),
         Key("checkpoint", CHECKPOINT.shape(), "How the job saves its state."),
         Key("restart", RESTART.shape(), "When it is started again."),
-        Key("notify", NOTIFY.shape(), "Where to post what became of it."),
+        Key("notify", NOTIFY.shape(), "Whom to tell what became of it, by post or mail."),
     ),
     make=JobSpec,
     check=_check,

@@ -78,7 +78,7 @@ _CHECKPOINT_MEANT = {
     "every": "interval frequency period",
     "grace": "grace_period timeout wait",
 }
-_NOTIFY_MEANT = {"url": "webhook endpoint uri href", "events": "on on_events when"}
+_NOTIFY_MEANT = {"url": "webhook endpoint uri href", "email": "mail to mail_user recipients", "events": "on on_events when"}
 
 
 def _by_foreign_word(meant: dict[str, str]) -> dict[str, str]:
