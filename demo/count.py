@@ -3,6 +3,7 @@
 Each step every rank tokenizes one file of its own and the ranks add up what they found, over a socket at
 MASTER_ADDR:MASTER_PORT. Checkpoints go to $XL_JOB_DIR/ckpt, whole or not at all, and a run starts from the one it
 finds. SIGUSR1 writes one and goes on; SIGTERM writes one and ends. A rank that loses the others ends with 75.
+PAUSE_MS after each step and SAVING_S before the last checkpoint make it as slow as larger work is.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ Sums = dict[str, int]
 RANK, WORLD = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 PLACE = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
 STEPS = int(os.environ.get("STEPS", "2500"))
+PAUSE_S, SAVING_S = int(os.environ.get("PAUSE_MS", "0")) / 1000, int(os.environ.get("SAVING_S", "0"))
 SAVE_EVERY, PRINT_EVERY = 50, 25
 MEET_WITHIN_S, STEP_WITHIN_S = 30, 60
 LOST_OTHERS, LINGER_S = 75, 3
@@ -141,6 +143,7 @@ def count() -> int:
         total = {name: total.get(name, 0) + number for name, number in found.items()}
         if step % PRINT_EVERY == 0 or step == done + 1:
             say(f"step {step} words {total['words']} files/s {(step - done) * WORLD / (time.monotonic() - began):.0f}")
+        time.sleep(SAVING_S if level >= 2 else PAUSE_S)
         if level or step % SAVE_EVERY == 0 or step == STEPS:
             save(step, total)
         if level >= 2:

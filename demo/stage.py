@@ -12,6 +12,7 @@ from string import Template
 from typing import Any, TypeVar
 
 from demo.environment import ensure_torch
+from demo.following import FINAL
 from demo.telling import Teller
 
 from xingliu.cli.client import Client
@@ -92,6 +93,10 @@ class Stage:
         if done.returncode:
             raise CannotGoOn(f"`xl {' '.join(words)}` failed: {done.stdout or done.stderr}")
         return json.loads(done.stdout)
+
+    def own_project(self, tenant: str) -> dict[str, str]:
+        """What narrows a list to the tenant's jobs, where tenants are kept apart."""
+        return {"project": f"{tenant}/{PROJECT}"} if tenant in self.keys else {}
 
     def fill(self, file: str, **values: object) -> Path:
         """A file of the demo with its blanks filled in."""
@@ -258,6 +263,16 @@ def _keep_keys(stage: Stage, keys: Mapping[str, str]) -> None:
 
 
 # Waiting -------------------------------------------------------------------------------------------------------------
+
+
+def check_going(job: Json) -> None:
+    """Raises CannotGoOn for a job that ended in another way than well."""
+    if job["state"] in FINAL and job["state"] != "SUCCEEDED":
+        raise CannotGoOn(f"{job['name']} {job['state']}: {job['message']}. Its story: `xl events {job['id']}`.")
+
+
+def cores(milli: int) -> str:
+    return f"{milli / 1000:g}"
 
 
 def wait_for(look: Callable[[], T | None], what: str, *, limit_s: float, every_s: float = 0.3) -> T:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from demo.chapters import accounts, gang
+from demo.chapters import accounts, gang, sharing
 from demo.stage import Stage
 
 CHAPTERS: Mapping[str, Callable[[Stage], None]] = {
     "gang": gang.tell,
+    "sharing": sharing.tell,
     "accounts": accounts.tell,
 }

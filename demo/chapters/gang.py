@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from demo.following import FINAL, Followed, kill, rank_processes
-from demo.stage import BLUE, FOLDER, PROJECT, RED, CannotGoOn, Stage, wait_for
+from demo.stage import BLUE, FOLDER, RED, Stage, check_going, cores, wait_for
 from demo.telling import bar
 
 Json = dict[str, Any]
@@ -37,27 +37,19 @@ def submit_gang(stage: Stage) -> Followed:
     file = "count.yaml" if stage.small else "train.yaml"
     teller.title("Red trains on both nodes, all or nothing")
     name = "demo-count" if stage.small else "demo-train"
-    going = list(client.pages("/v1/jobs", name=name, active=True, most=1, **_own_project(stage, RED)))
+    going = list(client.pages("/v1/jobs", name=name, active=True, most=1, **stage.own_project(RED)))
     if going:
         job = going[0]["id"]
         teller.say(f"A training of an earlier telling goes on, {job}: the story goes on with it.")
     else:
         what = "two ranks that count words together" if stage.small else "a small transformer, PyTorch DDP on two ranks"
         teller.say(f"The job file asks for two nodes as one gang: {what}. The plan says what will happen, and the list price.")
-        path = stage.fill(file, cpu=_cores(stage.cpu_milli), memory=f"{stage.memory_bytes // 10**6}MB", workdir=FOLDER)
+        path = stage.fill(file, cpu=cores(stage.cpu_milli), memory=f"{stage.memory_bytes // 10**6}MB", workdir=FOLDER)
         stage.xl("run", "-y", str(path), tenant=RED, shown=f"run -y demo/{file}")
-        job = next(iter(client.pages("/v1/jobs", name=name, most=1, **_own_project(stage, RED))))["id"]
+        job = next(iter(client.pages("/v1/jobs", name=name, most=1, **stage.own_project(RED))))["id"]
     red = Followed(client, job)
     teller.say(f"It runs {_places(_started(stage, red))}: none of its ranks started before all could.")
     return red
-
-
-def _own_project(stage: Stage, tenant: str) -> dict[str, str]:
-    return {"project": f"{tenant}/{PROJECT}"} if tenant in stage.keys else {}
-
-
-def _cores(milli: int) -> str:
-    return f"{milli / 1000:g}"
 
 
 def _started(stage: Stage, red: Followed) -> list[Json]:
@@ -65,15 +57,10 @@ def _started(stage: Stage, red: Followed) -> list[Json]:
         now = red.look()
         waits = f": {now['wait']['sentence']}" if now.get("wait") else ""
         stage.teller.live(f"{now['name']} {now['state']}{waits}")
-        _check_going(now)
+        check_going(now)
         return red.attempts() if now["state"] == "RUNNING" else None
 
     return wait_for(running, "the training runs", limit_s=START_WITHIN_S)
-
-
-def _check_going(job: Json) -> None:
-    if job["state"] in FINAL and job["state"] != "SUCCEEDED":
-        raise CannotGoOn(f"{job['name']} {job['state']}: {job['message']}. Its story: `xl events {job['id']}`.")
 
 
 def _places(attempts: list[Json]) -> str:
@@ -92,13 +79,13 @@ def submit_shorts(stage: Stage, red: Followed) -> list[str]:
     since_us = red.look()["submitted_us"]
     there = {
         job["name"]: job["id"]
-        for job in client.pages("/v1/jobs", most=100, **_own_project(stage, BLUE))
+        for job in client.pages("/v1/jobs", most=100, **stage.own_project(BLUE))
         if job["name"].startswith(SHORT) and job["submitted_us"] >= since_us
     }
     for number in range(1, SHORTS + 1):
         name = f"{SHORT}-{number}"
         if name not in there:
-            path = stage.fill("short.yaml", name=name, cpu=_cores(min(1000, stage.cpu_milli)), upto=UPTO)
+            path = stage.fill("short.yaml", name=name, cpu=cores(min(1000, stage.cpu_milli)), upto=UPTO)
             job = stage.ask("run", "-y", str(path), tenant=BLUE)
             there[name] = job["id"]
             if number == 1:
@@ -128,7 +115,7 @@ def wait_for_checkpoint(stage: Stage, red: Followed) -> None:
     def saved() -> bool | None:
         now = red.look()
         stage.teller.live(_progress(stage, red, now))
-        _check_going(now)
+        check_going(now)
         seen = red.at(1)
         return True if now["state"] == "SUCCEEDED" or (seen.saved and seen.step > seen.saved) else None
 
@@ -156,7 +143,7 @@ def tell_restart(stage: Stage, red: Followed, blue: list[str]) -> None:
     def resumed() -> bool | None:
         now = red.look()
         stage.teller.live(_progress(stage, red, now))
-        _check_going(now)
+        check_going(now)
         return True if now["state"] == "SUCCEEDED" or (now["attempt"] > 1 and red.at(now["attempt"]).step) else None
 
     wait_for(resumed, "the training goes on in a fresh attempt", limit_s=STEP_WITHIN_S)
@@ -204,7 +191,7 @@ def wait_for_all(stage: Stage, red: Followed, blue: list[str]) -> None:
         stage.teller.live(f"blue {done}/{len(shorts)}, {_progress(stage, red, now)}")
         jobs = [now, *shorts]
         for job in jobs:
-            _check_going(job)
+            check_going(job)
         return jobs if all(job["state"] in FINAL for job in jobs) else None
 
     wait_for(over, "all jobs have ended", limit_s=END_WITHIN_S, every_s=0.5)

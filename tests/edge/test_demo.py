@@ -55,6 +55,7 @@ def test_interrupted_and_told_again_it_goes_on_and_its_numbers_add_up(cloud: Liv
     assert "of an earlier telling goes on" in said, "it should have found red's gang running"
     assert_killed_and_resumed(cloud, broken_off + said)
     assert_shorts_waited(cloud)
+    assert_shared(cloud, said)
     assert "It holds, to the microsecond." in said
     assert_accounts(cloud, said)
     cloud.assert_nothing_left()
@@ -82,6 +83,40 @@ def assert_shorts_waited(cloud: LivingCloud) -> None:
     assert all(job["started_us"] >= gang["started_us"] for job in shorts)
 
 
+def assert_shared(cloud: LivingCloud, said: str) -> None:
+    """The sweep was stopped twice, each time for the job that then started, and went on from what it had saved."""
+    [sweep], [urgent], [own] = (list(cloud.client.pages("/v1/jobs", name=f"demo-{name}")) for name in ("sweep", "urgent", "own"))
+    assert {job["state"] for job in (sweep, urgent, own)} == {"SUCCEEDED"}
+    assert (sweep["attempt"], sweep["restarts"]) == (3, {}), sweep
+    attempts = cloud.attempts(sweep["id"])
+    assert [(one["number"], one["outcome"]) for one in sorted(attempts, key=lambda one: (one["number"], one["rank"]))] == [
+        *[(1, "PREEMPTED")] * 2,
+        *[(2, "PREEMPTED")] * 2,
+        *[(3, "SUCCEEDED")] * 2,
+    ]
+    stops = [event for event in events(cloud, "job.stopping") if event["subject"] == sweep["id"]]
+    assert [event["facts"]["why"] for event in stops] == ["preempt", "reclaim"]
+    for number, job in ((1, urgent), (2, own)):
+        assert_made_room(cloud, [one for one in attempts if one["number"] == number], job)
+        saved = re.search(r"asked to end after step (\d+)\n", cloud.log(sweep["id"], attempt=number))
+        assert saved, f"attempt {number} did not save itself"
+        assert f"resumed from step {saved[1]}\n" in cloud.log(sweep["id"], attempt=number + 1)
+    assert "PreemptionInProgress" in said
+
+
+def assert_made_room(cloud: LivingCloud, stopped: list[Json], job: Json) -> None:
+    """A checkpoint of those who stopped was seen, the job waited for that reason, and started once they were gone."""
+    assert all(one["saved"]["path"] == "ckpt" for one in stopped), stopped
+    waits = [event["facts"]["reason"] for event in events(cloud, "job.waiting") if event["subject"] == job["id"]]
+    assert waits == ["PreemptionInProgress"]
+    [attempt] = cloud.attempts(job["id"])
+    assert attempt["opened_us"] >= max(one["released_us"] for one in stopped if one["node"] == attempt["node"])
+
+
+def events(cloud: LivingCloud, type_: str) -> list[Json]:
+    return list(cloud.client.pages("/v1/events", type=type_))
+
+
 def assert_accounts(cloud: LivingCloud, said: str) -> None:
     found = cloud.client.get("/v1/usage", by="tenant")
     rows = {row["key"]: row for row in found["items"]}
@@ -90,7 +125,7 @@ def assert_accounts(cloud: LivingCloud, said: str) -> None:
         assert row["goodput_milli_us"] + row["lost_milli_us"] == row["core_milli_us"] + row["gpu_milli_us"], row
         assert sum(row["badput"].values()) == row["lost_milli_us"], row
     assert_lost_only_what_was_not_saved(cloud, rows["demo-red"])
-    assert rows["demo-red"]["list_price_minor"] >= rows["demo-blue"]["list_price_minor"]
+    assert rows["demo-blue"]["badput"].keys() <= {"preemption", "starting", "releasing"}
     for tenant in ("demo-red", "demo-blue"):
         assert re.search(rf"^ *{tenant} +[\d.,]+ +[\d.,]+ +[\d.,]+ +[\d.,]+ ", said, re.MULTILINE), said
 
