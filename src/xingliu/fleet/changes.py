@@ -60,7 +60,7 @@ def compare(now: Fleet, cloud: CloudFile, nodes: Iterable[Node]) -> tuple[Change
 def settings_after(now: Fleet, cloud: CloudFile, document: Mapping[str, object]) -> CloudSettings:
     """The settings once `cloud`, read from `document`, is applied."""
     default_queue = cloud.settings.default_queue if cloud.queues else now.settings.default_queue
-    return CloudSettings(cloud.settings.currency, default_queue, document, cloud.settings.mail)
+    return CloudSettings(cloud.settings.currency, default_queue, document, mail=cloud.settings.mail)
 
 
 def _declared(now: Fleet, cloud: CloudFile, nodes: Mapping[NodeName, Node]) -> Iterator[Change]:
