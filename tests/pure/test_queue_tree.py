@@ -59,6 +59,15 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         ),
         ["a waits: WaitingForQuota", "b on g1:0"],
     ),
+    "what a queue kept is its own to use in the same cycle": (
+        cloud(
+            G1,
+            running=[running("r", [G1], gpus=4, queue="web", preemptible=True)],
+            pending=[job("a", gpus=1, queue="web", preemptible=True), job("b", gpus=4, queue="lab", at=1)],
+            queues=[queue("lab", gpu_h100=4, lend={}), queue("web", gpu_h100=0)],
+        ),
+        ["a waits: WaitingForQuota", "b on g1:4,5,6,7"],
+    ),
     "what a queue does not lend waits for it": (
         cloud(
             G1,

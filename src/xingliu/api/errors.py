@@ -74,6 +74,8 @@ STATUS: dict[type[XingliuError], int] = {
     control.StoreUnavailable: 503,
     control.LauncherUnavailable: 503,
     control.DeliveryFailed: 502,
+    control.DeliveryRefused: 502,
+    control.MailServerDown: 502,
     control.NoMailServer: 422,
     TooManyStreams: 503,
 }

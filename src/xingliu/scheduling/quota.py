@@ -159,8 +159,9 @@ class Quotas:
         quota = (view.quota or NOTHING)[kind]
         if view.borrow_limit is not None and held + amount > quota + view.borrow_limit[kind]:
             yield Block(view.name, Bound.BORROW, kind, held, quota + view.borrow_limit[kind])
-        kept = sum(self._kept(other, kind, empty=empty) for other in self._keepers[view.parent] if other.name != view.name)
-        if kept:
+        keepers = [other for other in self._keepers[view.parent] if other.name != view.name]
+        if keepers:
+            kept = sum(self._kept(other, kind, empty=empty) for other in keepers)
             whole = self._whole(view.parent, kind)
             used = 0 if empty else sum(self.in_use(other.name)[kind] for other in self._below[view.parent])
             if used + amount + kept > whole:
