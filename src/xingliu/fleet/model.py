@@ -6,19 +6,11 @@ from enum import StrEnum
 
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
 from xingliu.kernel.money import Price
-from xingliu.kernel.quantities import DAY_US, MINUTE_US
+from xingliu.kernel.quantities import MINUTE_US
 from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
 
 DEFAULT_QUEUE = QueueName("default")
 LEVELS = ("region", "zone", "pod", "rack")
-
-
-class QueueOrder(StrEnum):
-    """Who goes first in a queue, below priority: whose user held least lately, who came first, who needs least."""
-
-    FAIR = "fair"
-    FIRST_COME = "first-come"
-    SHORTEST_FIRST = "shortest-first"
 
 
 class NodeState(StrEnum):
@@ -126,15 +118,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class FairShare:
-    """How past use counts between queues, and between the users of one.
+    """How turns are shared between queues, and between the users of one.
 
     Attributes:
-        half_life_us: after so long, what was used counts half.
         entry_us: whoever starts is charged for so long at once, so that many who start together are seen at once.
         reserve_after_us: what frees up is kept for a job that has waited so long; None keeps nothing.
     """
 
-    half_life_us: int = 7 * DAY_US
     entry_us: int = 10 * MINUTE_US
     reserve_after_us: int | None = None
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from xingliu.fleet.model import NodeState, QueueOrder
+from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
-from xingliu.scheduling.orders import IN_QUEUES, Order, Policy
+from xingliu.scheduling.orders import Policy
 from xingliu.scheduling.quota import Quotas, charge
 from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
 from xingliu.scheduling.shares import Shares
@@ -54,10 +54,9 @@ class Cycle:
         self.reserving: dict[QueueName, JobId] = {}
         self.reserved_now = 0
         self.room = Room(snapshot.nodes)
-        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: _capacity(snapshot.nodes))
-        self._orders: dict[QueueName, Order] = {}
+        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: self.capacity)
         self.borrowers: list[PendingJob] = []
-        self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: _capacity(snapshot.nodes))
+        self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: self.capacity)
         self._may_borrow = False
         self.line = self._line(snapshot.pending)
         self.placed: list[tuple[PendingJob, Place]] = []
@@ -72,7 +71,7 @@ class Cycle:
 
     def _line(self, jobs: Iterable[PendingJob]) -> Line:
         if self.policy.order.by_shares:
-            return FairLine(jobs, self._shares, self.quotas.path, self.order_of)
+            return FairLine(jobs, self.policy.order, self._shares, self.quotas.path)
         return OneLine(jobs, self.policy.order)
 
     def turns(self) -> Iterator[PendingJob]:
@@ -85,17 +84,8 @@ class Cycle:
 
     def own(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> tuple[FlavorName, ...]:
         """The flavors it may take now: without borrowing, until its turn among those who have to. A strict line has one turn."""
-        may_borrow = self._may_borrow or not job.preemptible or self.order_of(job.queue).blocks
+        may_borrow = self._may_borrow or not job.preemptible or self.policy.order.blocks
         return tuple(flavor for flavor, cost in costs if may_borrow or not self.quotas.borrows(job, cost))
-
-    def order_of(self, queue: QueueName) -> Order:
-        """By which its jobs go: of the whole cloud, or its own, or that of the nearest above it."""
-        if not self.policy.order.by_shares:
-            return self.policy.order
-        if queue not in self._orders:
-            said = (view.order for view in self.quotas.path(queue) if view.order is not None)
-            self._orders[queue] = IN_QUEUES[next(said, QueueOrder.FAIR)]
-        return self._orders[queue]
 
     def flavors(self, gpu: GpuRequest | None) -> tuple[FlavorName, ...]:
         """Those whose nodes have what is asked for by kind; without GPUs, flavors that have none come first."""
@@ -119,6 +109,15 @@ class Cycle:
             self.whole[flavor].count(asked, job.replicas) == job.replicas and self.quotas.block(job, cost, empty=True) is None
             for flavor, cost in costs
         )
+
+    @cached_property
+    def capacity(self) -> Resources:
+        """All of the nodes that are not retired, by quota kind."""
+        amounts: Counter[str] = Counter()
+        for node in self.snapshot.nodes:
+            if node.state is not NodeState.RETIRED:
+                amounts.update(charge(node.flavor, amount_whole(node)))
+        return Resources(amounts)
 
     @cached_property
     def whole(self) -> dict[FlavorName, Shelf]:
@@ -176,15 +175,6 @@ def place(cycle: Cycle, job: PendingJob, flavor: FlavorName, taken: Sequence[Tak
     placed = Place(job.id, tuple(seats), job.generation)
     cycle.placed.append((job, placed))
     return placed
-
-
-def _capacity(nodes: Iterable[NodeView]) -> Resources:
-    """All of the nodes that are not retired, by quota kind."""
-    amounts: Counter[str] = Counter()
-    for node in nodes:
-        if node.state is not NodeState.RETIRED:
-            amounts.update(charge(node.flavor, amount_whole(node)))
-    return Resources(amounts)
 
 
 def _out_of_service(node: NodeView) -> bool:

@@ -45,7 +45,7 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     if len(own) < len(admitted):
         cycle.borrowers.append(job)
         return Waiting(job, admitted)
-    if cycle.order_of(job.queue).blocks and cycle.could_start(job, costs):
+    if cycle.policy.order.blocks and cycle.could_start(job, costs):
         cycle.heads[job.queue] = job.id
     making = cycle.evictions.find(job, costs)
     return reserve(cycle, job, admitted) if making is None else claim_room(cycle, job, making)

@@ -60,7 +60,6 @@ class Quotas:
         self._queues = {queue.name: queue for queue in queues}
         self._unbound = frozenset(cpu_of(flavor) for flavor, model in models.items() if model)
         self._capacity = capacity
-        self._whole_cloud: Resources | None = None
         self._paths: dict[QueueName, tuple[QueueView, ...]] = {}
         self._in_use: dict[QueueName, Resources] = {}
         self._keepers: dict[QueueName | None, list[QueueView]] = defaultdict(list)
@@ -171,9 +170,7 @@ class Quotas:
         """What the queues of one parent can hold together: what it may hold, else all there is."""
         view = self._queues.get(parent) if parent is not None else None
         if view is None or view.quota is None or view.borrow_limit is None:
-            if self._whole_cloud is None:
-                self._whole_cloud = self._capacity()
-            return self._whole_cloud[kind]
+            return self._capacity()[kind]
         return view.quota[kind] + view.borrow_limit[kind]
 
     def _kept(self, view: QueueView, kind: str, *, empty: bool) -> int:

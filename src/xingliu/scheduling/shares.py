@@ -1,7 +1,7 @@
 """Who held how much of the cloud lately, queue by queue and user by user: the less of its weight's worth, the sooner its turn.
 
 A share is that of the kind of which most is held, so that one who holds all of the few large GPUs does not look modest
-beside many who hold cores (dominant resource fairness, Ghodsi et al., NSDI 2011), faded by the half-life.
+beside many who hold cores (dominant resource fairness, Ghodsi et al., NSDI 2011).
 """
 
 from collections import defaultdict
@@ -17,24 +17,6 @@ SCALE = 10**6
 Path = Callable[[QueueName], tuple[QueueView, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a queue deserves, by the weights on its path, and what it used, both in millionths of what all used lately.
-
-    Attributes:
-        amounts: what it used, and the queues below it, by quota kind: milli-units x microseconds, faded.
-    """
-
-    deserved_ppm: int
-    used_ppm: int
-    amounts: Resources
-
-    @property
-    def owed_ppm(self) -> int:
-        """What it deserves more than it used; below zero where it used more."""
-        return self.deserved_ppm - self.used_ppm
-
-
 @dataclass(slots=True)
 class _Held:
     amounts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -48,8 +30,7 @@ class Shares:
     """The shares of one cycle; they grow as jobs are placed. `capacity` is asked for when something was held."""
 
     def __init__(self, used: Iterable[Used], rules: FairShare, path: Path, capacity: Callable[[], Resources]) -> None:
-        self._rules, self._path, self._whole = rules, path, capacity
-        self._capacity: Resources | None = None
+        self._rules, self._path, self._capacity = rules, path, capacity
         self._queues: dict[QueueName, _Held] = defaultdict(_Held)
         self._users: dict[tuple[QueueName, UserId], _Held] = defaultdict(_Held)
         for one in used:
@@ -74,27 +55,5 @@ class Shares:
         return self._of(held) if held is not None else 0
 
     def _of(self, held: _Held) -> int:
-        if self._capacity is None:
-            self._capacity = self._whole()
-        whole = self._capacity
+        whole = self._capacity()
         return max((amount // whole[kind] for kind, amount in held.amounts.items() if whole[kind]), default=0)
-
-    def amounts(self, queue: QueueName) -> Resources:
-        """What it and the queues below it held lately."""
-        return Resources(dict(self._queues[queue].amounts)) if queue in self._queues else Resources()
-
-    def shown(self, queues: Iterable[QueueView]) -> dict[QueueName, Share]:
-        """Every queue's, for people to read."""
-        queues = list(queues)
-        below: dict[QueueName | None, list[QueueView]] = defaultdict(list)
-        for view in queues:
-            below[view.parent].append(view)
-        total = sum(self._of(self._queues[view.name]) for view in below[None] if view.name in self._queues)
-        found = {}
-        for view in queues:
-            deserved = SCALE
-            for step in self._path(view.name):
-                deserved = deserved * step.weight // sum(one.weight for one in below[step.parent])
-            held = self._of(self._queues[view.name]) if view.name in self._queues else 0
-            found[view.name] = Share(deserved, held * SCALE // total if total else 0, self.amounts(view.name))
-        return found

@@ -37,16 +37,6 @@ class OneLine:
         """Nobody's turn depends on it."""
 
 
-class _ByOrder:
-    """Jobs of one queue and priority, as its order says."""
-
-    def __init__(self, jobs: Iterable[PendingJob], order: Order) -> None:
-        self._jobs = deque(sorted(jobs, key=order.key))
-
-    def pop(self) -> PendingJob | None:
-        return self._jobs.popleft() if self._jobs else None
-
-
 class _ByUser:
     """Jobs of one queue and priority: the user goes first who held least lately, each with its earliest job."""
 
@@ -78,7 +68,7 @@ class _Queue:
 
     def __init__(self, view: QueueView | None) -> None:
         self.view = view
-        self.levels: list[_ByOrder | _ByUser] = []
+        self.levels: list[_ByUser] = []
         self.below: list[tuple[int, int, QueueName]] = []
 
     def pop(self, queues: Mapping[QueueName, "_Queue"], shares: Shares) -> PendingJob | None:
@@ -106,7 +96,7 @@ class FairLine:
     heap is at most too low, and is put right when it is met.
     """
 
-    def __init__(self, jobs: Iterable[PendingJob], shares: Shares, path: Path, order_of: Callable[[QueueName], Order]) -> None:
+    def __init__(self, jobs: Iterable[PendingJob], order: Order, shares: Shares, path: Path) -> None:
         self._shares = shares
         self._root = _Queue(None)
         self._queues: dict[QueueName, _Queue] = {}
@@ -118,7 +108,7 @@ class FairLine:
         }
         for name in sorted(by_queue, key=lambda name: (since_us[name], name)):
             queue, levels = self._join(path(name), since_us[name]), by_queue[name]
-            queue.levels = [self._level(name, levels[priority], order_of(name)) for priority in sorted(levels, reverse=True)]
+            queue.levels = [self._level(name, levels[priority], order) for priority in sorted(levels, reverse=True)]
         for queue in (self._root, *self._queues.values()):
             heapq.heapify(queue.below)
 
@@ -132,10 +122,8 @@ class FairLine:
             at = self._queues[view.name]
         return at
 
-    def _level(self, queue: QueueName, jobs: list[PendingJob], order: Order) -> _ByOrder | _ByUser:
-        if order.by_shares:
-            return _ByUser(jobs, order, lambda user: self._shares.of_user(queue, user))
-        return _ByOrder(jobs, order)
+    def _level(self, queue: QueueName, jobs: list[PendingJob], order: Order) -> _ByUser:
+        return _ByUser(jobs, order, lambda user: self._shares.of_user(queue, user))
 
     def next(self) -> PendingJob | None:
         return self._root.pop(self._queues, self._shares)
