@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from xingliu.control.ports import Blob, Cursor, Receipt, Settings, Unit
-from xingliu.fleet.model import CloudSettings, Device, Flavor, Node, NodeState, Pool, Queue
+from xingliu.fleet.model import CloudSettings, Device, Flavor, Node, NodeState, Pool, Queue, QueueOrder
 from xingliu.kernel.events import EventDraft
 from xingliu.kernel.ids import (
     AttemptId,
@@ -29,7 +29,7 @@ from xingliu.tenancy.model import Role as Rights
 from xingliu.workloads.model import Attempt, Job, JobSpec, JobState, Lease, Replica, Role
 
 TENANT = Tenant(TenantId("acme"), 1)
-QUEUE = Queue(QueueName("default"), Resources({"gpu.h100": 16_000}))
+QUEUE = Queue(QueueName("default"), Resources({"gpu.h100": 16_000}), order=QueueOrder.FIRST_COME)
 PROJECT = Project(ProjectId("acme/vision"), TENANT.id, 60_001, 2, QUEUE.name)
 USER = User(UserId("ada"), TENANT.id, (Binding(Rights.MEMBER, PROJECT.id),), 3)
 KEY = Key(KeyId("k1"), USER.id, "ab" * 32, "xlk_ab", 4)

@@ -71,6 +71,18 @@ def test_a_node_that_was_retired_comes_back(cloud: Served) -> None:
     assert steps == [(None, "joining"), ("joining", "retired"), ("retired", "joining")]
 
 
+def test_a_queue_goes_by_its_order_or_that_of_the_one_above_it(cloud: Served) -> None:
+    below = [{"name": "lab"}, {"name": "batch", "order": "shortest-first"}]
+    tree = [{"name": "default"}, {"name": "research", "order": "first-come", "children": below}]
+    apply(cloud, {**FIRST, "queues": tree})
+    orders = {"default": "fair", "research": "first-come", "lab": "first-come", "batch": "shortest-first"}
+    assert {queue["name"]: queue["order"] for queue in cloud.admin.items("/v1/queues")} == orders
+    assert apply(cloud, cloud.admin.get("/v1/cloud").json())["changes"] == []
+    (change,) = apply(cloud, {**FIRST, "queues": [tree[0], {"name": "research", "children": below}]})["changes"]
+    assert change["sentence"] == "queue research changes: order first-come becomes none"
+    assert cloud.admin.get("/v1/queues/lab").json()["order"] == "fair"
+
+
 def test_a_queue_in_use_is_not_taken_away_and_nothing_else_is_either(cloud: Served) -> None:
     apply(cloud, FIRST)
     job = cloud.admin.made("/v1/jobs", {"document": hello(queue="research")})["id"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from xingliu.fleet.model import NodeState
+from xingliu.fleet.model import NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import CPU, MEMORY, Resources, gpu_of
 from xingliu.scheduling.model import (
@@ -48,6 +48,7 @@ def queue(
     lend: Bound = None,
     user: Bound = None,
     project: Bound = None,
+    order: str | None = None,
     **quota: int,
 ) -> QueueView:
     """`queue("acme", cpu_cpu=8, gpu_h100=4, lend={"gpu_h100": 2})`; without amounts there is no bound."""
@@ -61,6 +62,7 @@ def queue(
         lend_limit=bound(lend),
         user_limit=bound(user),
         project_limit=bound(project),
+        order=None if order is None else QueueOrder(order),
     )
 
 
@@ -190,6 +192,7 @@ def _told(decision: Place | StayPending) -> str:
 # Any cloud ------------------------------------------------------------------------------------------------------------
 
 GPUS = st.fixed_dictionaries({"gpu_h100": st.integers(0, 8)})
+ORDERS = st.none() | st.sampled_from([of.value for of in QueueOrder])
 PRIORITIES = st.sampled_from([of.value for of in Priority])
 STATES = st.sampled_from(["ready"] * 5 + ["joining", "draining", "drained", "unhealthy", "down", "retired"])
 QUOTAS = st.none() | st.fixed_dictionaries(
@@ -209,10 +212,17 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         nodes.append(replace(of, free_gpus=tuple(draw(st.permutations(of.free_gpus)))))
     names, under = ["acme", "beta"], draw(st.none() | st.just("top"))
     queues = [
-        queue(name, held=draw(st.integers(0, 19)) == 0, under=under, borrow=draw(QUOTAS), **(draw(QUOTAS) or {}))
+        queue(
+            name,
+            held=draw(st.integers(0, 19)) == 0,
+            under=under,
+            borrow=draw(QUOTAS),
+            order=draw(ORDERS),
+            **(draw(QUOTAS) or {}),
+        )
         for name in names
     ]
-    queues += [] if under is None else [queue("top", borrow=draw(QUOTAS), **(draw(QUOTAS) or {}))]
+    queues += [] if under is None else [queue("top", borrow=draw(QUOTAS), order=draw(ORDERS), **(draw(QUOTAS) or {}))]
     runs = []
     for of in nodes:
         if of.state is not NodeState.RETIRED and draw(st.integers(0, 2)) == 0:
@@ -243,6 +253,7 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         held=draw(st.integers(0, 19)) == 0,
         minutes=draw(st.none() | st.integers(1, 20)),
         preemptible=draw(st.booleans()),
+        user=draw(st.sampled_from(["ada", "ada", "bob"])),
     )
 
 

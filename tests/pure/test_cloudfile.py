@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xingliu.fleet.cloudfile import cloud_document, cloud_keys, read_cloud
 from xingliu.fleet.declared import CloudFile, FlavorSpec, NodeShare, PoolSpec
-from xingliu.fleet.model import CloudSettings, Flavor, MailServer, MailTls, Queue
+from xingliu.fleet.model import CloudSettings, Flavor, MailServer, MailTls, Queue, QueueOrder
 from xingliu.fleet.ranges import expand, fold
 from xingliu.kernel.documents import Document, parse
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
@@ -85,15 +85,17 @@ queues:
   - name: nlp
     quota: {h100: 512}
     weight: 2
+    order: first-come
     children:
       - {name: research, quota: {h100: 384}, borrow_limit: {h100: 256}, min_runtime: 30m, user_limit: {h100: 64}}
-      - {name: serving, quota: {h100: 128}, lend_limit: {h100: 0}}
+      - {name: serving, quota: {h100: 128}, lend_limit: {h100: 0}, order: fair}
   - {name: spare, quota: {h100: 0}}
 default_queue: spare
 """
     file = read_cloud(parse("kind: cloud\n" + tree, "cloud.yaml"))
     nlp, research, serving, spare = file.queues
     assert [queue.parent for queue in file.queues] == [None, "nlp", "nlp", None]
+    assert [queue.order for queue in file.queues] == ["first-come", None, "fair", None]
     assert (nlp.weight, research.min_runtime_us) == (2, 30 * 60 * 1_000_000)
     assert research.borrow_limit == Resources({"gpu.h100": 256_000}) and research.user_limit == Resources({"gpu.h100": 64_000})
     assert serving.lend_limit == Resources() and spare.quota == Resources()
@@ -148,6 +150,9 @@ REFUSED = {
     ("h100: 12", "h100: 1.5"): "line 16: a quota of 1.5 GPUs is none that can be used up",
     ("h100: 12", "h100: -1"): "line 16: queues[0].quota.h100: -1 is not a number of cores or GPUs from 0 to 1000000000",
     ("name: open}", "name: open, weight: 0}"): "line 17: queues[1].weight: 0 is not a whole number from 1 to 1000000",
+    ("name: open}", "name: open, order: fifo}"): (
+        "line 17: queues[1].order: 'fifo' is not one of fair, first-come, shortest-first"
+    ),
     (
         "name: open}",
         "name: open, lend_limit: {cpu: 1}}",
@@ -258,8 +263,11 @@ def made_clouds(draw: st.DrawFn) -> CloudFile:
     units = {spec.flavor.quota_kind: 1000 if spec.flavor.gpu else 1 for spec in flavors}
     quotas = st.fixed_dictionaries({kind: st.integers(0, 10**9).map(unit.__mul__) for kind, unit in units.items()})
     some = st.none() | quotas.map(Resources)
+    orders = st.none() | st.sampled_from(QueueOrder)
     queues = tuple(
-        Queue(QueueName(name), draw(some), user_limit=draw(some), weight=draw(st.integers(1, 9)), parent=parent)
+        Queue(
+            QueueName(name), draw(some), user_limit=draw(some), weight=draw(st.integers(1, 9)), parent=parent, order=draw(orders)
+        )
         for name, parent in draw(
             st.sampled_from([(), (("default", None),), (("b", None), ("a", None)), (("b", None), ("c", None), ("a", "c"))])
         )

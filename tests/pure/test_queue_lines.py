@@ -9,12 +9,13 @@ from tests.pure.clouds import MINUTE, cloud, job, node, queue, snapshots
 
 from xingliu.cli.queues import line_lines
 from xingliu.fleet.lending import lent
-from xingliu.fleet.model import Queue
+from xingliu.fleet.model import Queue, QueueOrder
 from xingliu.kernel.ids import JobId, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.line import Line
-from xingliu.scheduling.model import Snapshot, StayPending
+from xingliu.scheduling.model import PendingJob, Snapshot, StayPending, Used
 from xingliu.scheduling.policy import decide
+from xingliu.workloads.model import Priority
 
 
 def line_of(snapshot: Snapshot) -> Line:
@@ -76,6 +77,32 @@ def test_every_place_in_a_queue_is_taken_once(snapshot: Snapshot) -> None:
     assert sorted((at.queue, at.number, at.of) for at in found) == sorted(
         (name, number, length) for name, length in lengths.items() for number in range(1, length + 1)
     )
+
+
+@st.composite
+def submissions(draw: st.DrawFn) -> tuple[Snapshot, PendingJob, PendingJob]:
+    """A cloud of fair and first-come queues, with somebody who waits, and what the same user then submits to the same queue."""
+    snapshot = draw(snapshots().filter(lambda of: bool(of.pending)))
+    orders = st.sampled_from([None, QueueOrder.FAIR, QueueOrder.FIRST_COME])
+    queues = tuple(replace(of, order=draw(orders)) for of in snapshot.queues)
+    held = st.integers(0, 9).map(lambda hours: Resources({"cpu.cpu": hours * 3600 * 10**9, "gpu.h100": hours * 10**9}))
+    lately = (Used(of.queue, of.user, draw(held), snapshot.now_us) for of in snapshot.pending)
+    waits = draw(st.sampled_from(snapshot.pending))
+    lower = draw(st.sampled_from([of.value for of in Priority if of.rank <= waits.priority]))
+    kind = {"cores": draw(st.integers(1, 5)), "gpus": draw(st.integers(0, 2)), "preemptible": draw(st.booleans())}
+    later = job("later", at=9, queue=waits.queue, user=waits.user, priority=lower, **kind)
+    return replace(snapshot, queues=queues, used=tuple(lately)), waits, later
+
+
+@given(submissions())
+def test_a_place_in_a_fair_or_first_come_queue_never_worsens_by_what_its_user_submits_later(
+    case: tuple[Snapshot, PendingJob, PendingJob],
+) -> None:
+    snapshot, waits, later = case
+    before = line_of(snapshot).position(waits.id)
+    after = line_of(replace(snapshot, pending=(*snapshot.pending, later))).position(waits.id)
+    assert (before is None) == (after is None)
+    assert before is None or after is None or after.number <= before.number
 
 
 def entry(position: int) -> dict[str, object]:

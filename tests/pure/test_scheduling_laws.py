@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.pure.clouds import snapshots
 
-from xingliu.fleet.model import NodeState
+from xingliu.fleet.model import NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.model import NodeView, PendingJob, Plan, QueueView, Seat, Snapshot, StayPending
@@ -188,9 +188,19 @@ def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None
     for stay in plan.decisions:
         if isinstance(stay, StayPending) and stay.wait.reason not in (Reason.HELD, Reason.WAITING_FOR_QUOTA):
             of = wanted[stay.job]
+            if _behind_its_head(snapshot, plan, of):
+                continue
             left = _unclaimed(snapshot, plan, of)
             idle = [flavor for flavor in _flavors(of, left.values()) if _admits(snapshot, of, flavor, in_use, fixed)]
             assert not idle, f"{of.id} could have started on {idle}"
+
+
+@given(snapshots())
+def test_nobody_starts_in_a_first_come_queue_before_one_that_waits_in_it(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    wanted = {of.id: of for of in snapshot.pending}
+    passed = [place.job for place in plan.placements if _behind_its_head(snapshot, plan, wanted[place.job])]
+    assert not passed, f"{passed} passed the head of their queue"
 
 
 @given(snapshots())
@@ -257,8 +267,30 @@ def _no_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
 
 
 def _reserved(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    """Without what is kept for others it would fit."""
+    """Without what is kept for others it would fit; or nothing may pass who waits before it."""
+    if _behind_its_head(snapshot, plan, of):
+        return True
     return bool(_flavors(of, _left(snapshot, plan).values())) and not _flavors(of, _unclaimed(snapshot, plan, of).values())
+
+
+def _behind_its_head(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    """Nothing passes in its queue, and before it somebody waits who could start and is not held."""
+    waits = {decision.job for decision in plan.decisions if isinstance(decision, StayPending)}
+    before = [
+        other
+        for other in snapshot.pending
+        if other.queue == of.queue and (-other.priority, other.submitted_us, other.id) < (-of.priority, of.submitted_us, of.id)
+    ]
+    waiting = [other for other in before if other.id in waits and not other.held and _possible(snapshot, other)]
+    return _order(snapshot, of.queue) is QueueOrder.FIRST_COME and bool(waiting)
+
+
+def _order(snapshot: Snapshot, name: QueueName) -> QueueOrder:
+    views = {of.name: of for of in snapshot.queues}
+    path = [views[name]]
+    while path[-1].parent is not None:
+        path.append(views[path[-1].parent])
+    return QueueOrder.along(view.order for view in path)
 
 
 def _makes_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:

@@ -34,6 +34,7 @@ class QueueOut(Out):
     """A queue; `in_use`, `borrowed`, `running` and `pending` are those of projects you see, in it and below it.
 
     `lent` is what the queues beside it hold of its quota, whosever it is. `hold` is null where nobody holds it.
+    `order` is whose turn it is in it, below priority: its own, or that of the nearest queue above it that has one.
 
     Bounds and amounts by kind, in thousandths of a core or GPU; a bound that is null is none.
     """
@@ -48,6 +49,7 @@ class QueueOut(Out):
     project_limit: dict[str, int] | None
     weight: int
     min_runtime_us: int
+    order: str
     held: bool
     in_use: dict[str, int]
     borrowed: dict[str, int]
@@ -101,6 +103,7 @@ def _out(page: QueuePage) -> QueueOut:
         project_limit=_bound(queue.project_limit),
         weight=queue.weight,
         min_runtime_us=queue.min_runtime_us,
+        order=page.order.value,
         held=queue.held,
         in_use=dict(page.in_use),
         borrowed=dict(page.borrowed),

@@ -12,7 +12,7 @@ from xingliu.kernel.units import show_duration
 
 Json = dict[str, Any]
 LINE_SHOWN = 20
-HEADERS = ("QUEUE", "QUOTA", "IN USE", "BORROWED", "LENT", "RUNNING", "WAITING")
+HEADERS = ("QUEUE", "ORDER", "QUOTA", "IN USE", "BORROWED", "LENT", "RUNNING", "WAITING")
 LINE_HEADERS = ("POSITION", "JOB", "NAME", "PROJECT", "USER", "PRIORITY", "NODES", "SUBMITTED", "WHY")
 
 
@@ -33,7 +33,7 @@ def queue() -> None:
 @json_option
 @click.pass_obj
 def ls(session: Session) -> None:
-    """List queues: quota, what is in use, borrowed and lent, how many jobs run and wait.
+    """List queues: their order, quota, what is in use, borrowed and lent, how many jobs run and wait.
 
     \b
     xl queue ls
@@ -49,7 +49,7 @@ def ls(session: Session) -> None:
 @json_option
 @click.pass_obj
 def tree(session: Session) -> None:
-    """Show all queues as a tree: own share, what is held, borrowed, and lent to others.
+    """Show all queues as a tree: order, own share, what is held, borrowed, and lent to others.
 
     \b
     xl queue tree
@@ -81,7 +81,7 @@ def _called(queue: Json) -> str:
 def _shares(queue: Json) -> Sequence[object]:
     """The columns after its name."""
     held = (_said(queue.get(key)) for key in ("in_use", "borrowed", "lent"))
-    return _quota(queue), *held, queue.get("running"), queue.get("pending")
+    return queue.get("order"), _quota(queue), *held, queue.get("running"), queue.get("pending")
 
 
 def _said(amounts: dict[str, int] | None) -> str:
@@ -167,6 +167,7 @@ def _print_queue(found: Json) -> None:
             "lent": _said(found.get("lent")),
             **{key.replace("_", " "): _limit(found[key]) for key in limits if found.get(key) is not None},
             "weight": found.get("weight"),
+            "order": found.get("order"),
             "min runtime": show_duration(found["min_runtime_us"]) if found.get("min_runtime_us") else "",
             "running": found.get("running"),
             "waiting": found.get("pending"),

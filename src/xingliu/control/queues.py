@@ -9,7 +9,7 @@ from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
 from xingliu.control.world import World, charge_of
 from xingliu.fleet.lending import lent
-from xingliu.fleet.model import Queue
+from xingliu.fleet.model import Queue, QueueOrder
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.ids import QueueName
 from xingliu.kernel.resources import Resources
@@ -32,6 +32,7 @@ class QueuePage:
         pending: jobs that wait, counted up to PENDING_COUNTED_MAX in each queue.
         children: the queues right below it.
         hold: who holds it, if somebody does.
+        order: of its jobs; its own, or that of the nearest queue above it that has one.
     """
 
     queue: Queue
@@ -42,6 +43,7 @@ class QueuePage:
     children: tuple[QueueName, ...]
     lent: Resources
     hold: Hold | None
+    order: QueueOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class _Pages:
     def __init__(self, unit: Unit, scope: Scope, world: World) -> None:
         self._unit, self._scope, self._world = unit, scope, world
         queues = unit.queues.find()
+        self._queues = {queue.name: queue for queue in queues}
         self._children: dict[QueueName | None, list[QueueName]] = {}
         for queue in queues:
             self._children.setdefault(queue.parent, []).append(queue.name)
@@ -133,7 +136,13 @@ class _Pages:
             tuple(self._children.get(queue.name, ())),
             self._lent.get(queue.name, Resources()),
             hold_of(self._unit, queue),
+            QueueOrder.along(above.order for above in self._path(queue)),
         )
+
+    def _path(self, queue: Queue | None) -> Iterable[Queue]:
+        while queue is not None:
+            yield queue
+            queue = self._queues.get(queue.parent) if queue.parent is not None else None
 
     def _tree(self, name: QueueName) -> Iterable[QueueName]:
         yield name

@@ -229,6 +229,7 @@ def queue_view(queue: Queue, in_use: Resources) -> QueueView:
         queue.project_limit,
         queue.min_runtime_us,
         queue.weight,
+        queue.order,
     )
 
 

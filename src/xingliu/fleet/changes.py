@@ -132,6 +132,7 @@ def _show_queue(queue: Queue) -> Shown:
         **{key: None if limit is None else dict(limit) for key, limit in limits.items()},
         "weight": queue.weight if queue.weight != 1 else None,
         "min_runtime": show_duration(queue.min_runtime_us) if queue.min_runtime_us else None,
+        "order": queue.order,
     }
 
 

@@ -118,6 +118,7 @@ class _Together:
             project_limit=self._amounts((*path, "project_limit"), lines.project_limit),
             weight=lines.weight,
             min_runtime_us=lines.min_runtime_us,
+            order=lines.order,
         )
 
     def _amounts(self, path: Path, amounts: Amounts | None) -> Resources | None:
@@ -202,6 +203,7 @@ def _queue_lines(queue: Queue, queues: Sequence[Queue], flavor_of: Mapping[str, 
         amounts(queue.project_limit),
         queue.weight,
         queue.min_runtime_us,
+        queue.order,
         tuple(_queue_lines(below, queues, flavor_of) for below in queues if below.parent == queue.name),
     )
 

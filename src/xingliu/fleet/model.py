@@ -1,6 +1,6 @@
 """What the cloud is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -11,6 +11,19 @@ from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
 
 DEFAULT_QUEUE = QueueName("default")
 LEVELS = ("region", "zone", "pod", "rack")
+
+
+class QueueOrder(StrEnum):
+    """Who goes first in a queue, below priority: whose user held least lately, who came first, who has least left to run."""
+
+    FAIR = "fair"
+    FIRST_COME = "first-come"
+    SHORTEST_FIRST = "shortest-first"
+
+    @classmethod
+    def along(cls, path: Iterable["QueueOrder | None"]) -> "QueueOrder":
+        """Of a queue, by what it and those above it say, itself first: the nearest that says something; else fair."""
+        return next((order for order in path if order is not None), cls.FAIR)
 
 
 class NodeState(StrEnum):
@@ -101,6 +114,7 @@ class Queue:
         user_limit, project_limit: what one user, or one project, may hold in it and below it.
         weight: its part of what is left over, against others of the same parent.
         min_runtime_us: how long a job of it runs before others may have it stopped.
+        order: of its jobs; None is that of the queue above it, and fair under the root.
     """
 
     name: QueueName
@@ -114,6 +128,7 @@ class Queue:
     project_limit: Resources | None = None
     weight: int = 1
     min_runtime_us: int = 0
+    order: QueueOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)

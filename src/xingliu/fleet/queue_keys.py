@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from xingliu.fleet.model import QueueOrder
 from xingliu.kernel.keytables import Key, Table
 from xingliu.kernel.problems import Path
 from xingliu.kernel.quantities import DAY_US, duration, milli
-from xingliu.kernel.shapes import list_of, mapping_of, name, whole
+from xingliu.kernel.shapes import choice, list_of, mapping_of, name, whole
 
 LISTED_MAX = 1000
 LEVELS_MAX = 4
@@ -28,6 +29,7 @@ class QueueLines:
     project_limit: Amounts | None = None
     weight: int = 1
     min_runtime_us: int = 0
+    order: QueueOrder | None = None
     children: tuple["QueueLines", ...] = ()
 
 
@@ -52,6 +54,12 @@ _KEYS = (
         "How long a job runs before it may be stopped for others; default 0s.",
         "min_runtime_us",
     ),
+    Key(
+        "order",
+        choice(QueueOrder),
+        "Whose turn it is in it, below priority: fair (the user who held least lately), first-come (nobody passes its head), "
+        "shortest-first (by time limit); default that of the queue above it, else fair.",
+    ),
 )
 
 
@@ -75,6 +83,9 @@ def _table(levels: int) -> Table:
             "shares": "weight",
             "preemptminruntime": "min_runtime",
             "queues": "children",
+            "queueingstrategy": "order",
+            "strategy": "order",
+            "queue_policy": "order",
         },
     )
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from xingliu.fleet.model import NodeState
+from xingliu.fleet.model import NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
-from xingliu.scheduling.orders import Policy
+from xingliu.scheduling.orders import IN_QUEUES, Order, Policy
 from xingliu.scheduling.quota import Quotas, charge
 from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
 from xingliu.scheduling.shares import Shares
@@ -40,7 +40,8 @@ class Cycle:
 
     Attributes:
         line: the pending jobs in turn, and `borrowers`, those that would have to borrow and whose turn comes after all others.
-        heads: of queues in which nothing passes, the job that all others wait behind.
+        heads: of queues in which nothing passes, the job that all others wait behind; `put_off`: such queues whose head has
+            to borrow, so that all of it comes with the borrowers.
         reserving: of queues in which what frees up is kept for a job that has waited long, that job; `reserved_now`: for how
             many nodes were looked for in this cycle.
         placed: those that got seats so far, and where.
@@ -51,6 +52,7 @@ class Cycle:
     def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
         self.snapshot, self.policy = snapshot, policy
         self.heads: dict[QueueName, JobId] = {}
+        self.put_off: set[QueueName] = set()
         self.reserving: dict[QueueName, JobId] = {}
         self.reserved_now = 0
         self.room = Room(snapshot.nodes)
@@ -58,6 +60,7 @@ class Cycle:
         self.borrowers: list[PendingJob] = []
         self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: self.capacity)
         self._may_borrow = False
+        self._orders: dict[QueueName, Order] = {}
         self.line = self._line(snapshot.pending)
         self.placed: list[tuple[PendingJob, Place]] = []
         self.evicted: list[Evict] = []
@@ -71,7 +74,7 @@ class Cycle:
 
     def _line(self, jobs: Iterable[PendingJob]) -> Line:
         if self.policy.order.by_shares:
-            return FairLine(jobs, self.policy.order, self._shares, self.quotas.path)
+            return FairLine(jobs, self.order_of, self._shares, self.quotas.path)
         return OneLine(jobs, self.policy.order)
 
     def turns(self) -> Iterator[PendingJob]:
@@ -79,8 +82,17 @@ class Cycle:
         while (job := self.line.next()) is not None:
             yield job
         self.line, self._may_borrow = self._line(self.borrowers), True
+        self.put_off.clear()
         while (job := self.line.next()) is not None:
             yield job
+
+    def order_of(self, queue: QueueName) -> Order:
+        """By which its jobs go: that of the whole cloud where all are in one line, else its own."""
+        if not self.policy.order.by_shares:
+            return self.policy.order
+        if queue not in self._orders:
+            self._orders[queue] = IN_QUEUES[QueueOrder.along(view.order for view in self.quotas.path(queue))]
+        return self._orders[queue]
 
     def own(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> tuple[FlavorName, ...]:
         """The flavors it may take now: without borrowing, until its turn among those who have to. A strict line has one turn."""

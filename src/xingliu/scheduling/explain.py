@@ -81,19 +81,19 @@ class _Walk:
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
         large = self._large_enough(job)
-        if large and waiting.behind is not None:
-            sentence = f"It asks for {_request(job)}; its queue {job.queue} goes strictly by turn, and a job before it waits."
-            return (
-                PendingReason.RESERVED_FOR_OTHERS,
-                sentence,
-                {"asked": _asked(job), "ahead": [waiting.behind], "ahead_count": 1},
-            )
         if not large:
             return self._too_large(job)
         quotas = self._cycle.quotas
         possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
         if not possible:
             return self._above_quota(job, large[0])
+        if waiting.behind is not None:
+            sentence = f"It asks for {_request(job)}; nothing passes the first of its queue {job.queue}, which waits."
+            return (
+                PendingReason.RESERVED_FOR_OTHERS,
+                sentence,
+                {"asked": _asked(job), "ahead": [waiting.behind], "ahead_count": 1},
+            )
         flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
         said = self._no_room(job, flavors, waiting.claim) if flavors else self._no_quota(job, possible[0])
         self._line.add(job.id)

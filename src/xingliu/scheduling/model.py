@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xingliu.fleet.model import FairShare, NodeState
+from xingliu.fleet.model import FairShare, NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
@@ -45,6 +45,7 @@ class QueueView:
     project_limit: Resources | None = None
     min_runtime_us: int = 0
     weight: int = 1
+    order: QueueOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Policies as values: who goes first, which nodes suit best, and who may be stopped for whom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from xingliu.fleet.model import QueueOrder
 from xingliu.scheduling.eviction import Rule, preempt_or_reclaim
 from xingliu.scheduling.model import PendingJob
 from xingliu.scheduling.room import Amount
@@ -47,6 +48,7 @@ EARLIEST = Order("earliest", _submitted)
 FIRST_COME = Order("first-come", _submitted, blocks=True)
 SHORTEST_FIRST = Order("shortest-first", _shortest)
 ORDERS = {order.name: order for order in (FAIR, FIRST_COME, SHORTEST_FIRST, EARLIEST)}
+IN_QUEUES: Mapping[QueueOrder, Order] = {order: ORDERS[order.value] for order in QueueOrder}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Policy:
     """What one call of `decide` goes by.
 
     Attributes:
-        order: by shares, down the tree of queues; any other is that of all jobs in one line.
+        order: by shares down the tree of queues, in each of them by its own order; any other is of all jobs in one line.
         score: of the tightest node of each flavor that fits; the flavor with the lowest is taken, then by name.
         rule: whether, and why, one job may have another stopped.
     """

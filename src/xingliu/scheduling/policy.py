@@ -26,6 +26,8 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
     for job in cycle.turns():
         if job.id not in promised:
             decisions[job.id] = _decide_one(cycle, job)
+        elif isinstance(decisions[job.id], Waiting) and cycle.order_of(job.queue).blocks:
+            cycle.heads.setdefault(job.queue, job.id)
     return Plan(snapshot.version, snapshot.cycle, tuple(explain(cycle, decisions.values())), tuple(cycle.evicted))
 
 
@@ -34,6 +36,14 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
         return Waiting(job, ())
     if job.queue in cycle.heads:
         return Waiting(job, (), behind=cycle.heads[job.queue])
+    if job.queue in cycle.put_off:
+        cycle.borrowers.append(job)
+        return Waiting(job, ())
+    return _seat(cycle, job)
+
+
+def _seat(cycle: Cycle, job: PendingJob) -> Place | Waiting:
+    """In what is free, else in what others are stopped for; or it waits."""
     asked = amount_asked(job.request)
     costs = [(flavor, cycle.cost(flavor, asked, job.replicas)) for flavor in cycle.flavors(job.request.gpu)]
     admitted = tuple(flavor for flavor, cost in costs if cycle.quotas.admits(job, cost))
@@ -42,10 +52,13 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     if fitting:
         flavor = _best_flavor(cycle, asked, fitting)
         return place(cycle, job, flavor, cycle.room.take(flavor, asked, job.replicas))
+    leads = cycle.order_of(job.queue).blocks and cycle.could_start(job, costs)
     if len(own) < len(admitted):
         cycle.borrowers.append(job)
+        if leads:
+            cycle.put_off.add(job.queue)
         return Waiting(job, admitted)
-    if cycle.policy.order.blocks and cycle.could_start(job, costs):
+    if leads:
         cycle.heads[job.queue] = job.id
     making = cycle.evictions.find(job, costs)
     return reserve(cycle, job, admitted) if making is None else claim_room(cycle, job, making)

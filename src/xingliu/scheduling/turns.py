@@ -37,6 +37,16 @@ class OneLine:
         """Nobody's turn depends on it."""
 
 
+class _ByOrder:
+    """Jobs of one queue and priority, as its order says."""
+
+    def __init__(self, jobs: Iterable[PendingJob], order: Order) -> None:
+        self._jobs = deque(sorted(jobs, key=order.key))
+
+    def pop(self) -> PendingJob | None:
+        return self._jobs.popleft() if self._jobs else None
+
+
 class _ByUser:
     """Jobs of one queue and priority: the user goes first who held least lately, each with its earliest job."""
 
@@ -68,7 +78,7 @@ class _Queue:
 
     def __init__(self, view: QueueView | None) -> None:
         self.view = view
-        self.levels: list[_ByUser] = []
+        self.levels: list[_ByOrder | _ByUser] = []
         self.below: list[tuple[int, int, QueueName]] = []
 
     def pop(self, queues: Mapping[QueueName, "_Queue"], shares: Shares) -> PendingJob | None:
@@ -90,13 +100,13 @@ class _Queue:
 
 
 class FairLine:
-    """Down the tree of queues: at each step the one that held the least of its weight's worth; in a queue by priority.
+    """Down the tree of queues: at each step the one that held the least of its weight's worth; in it by priority, then its order.
 
     Between queues of one share, the one in which somebody waits longest. Shares only grow within a cycle, so an entry of a
     heap is at most too low, and is put right when it is met.
     """
 
-    def __init__(self, jobs: Iterable[PendingJob], order: Order, shares: Shares, path: Path) -> None:
+    def __init__(self, jobs: Iterable[PendingJob], order_of: Callable[[QueueName], Order], shares: Shares, path: Path) -> None:
         self._shares = shares
         self._root = _Queue(None)
         self._queues: dict[QueueName, _Queue] = {}
@@ -108,7 +118,7 @@ class FairLine:
         }
         for name in sorted(by_queue, key=lambda name: (since_us[name], name)):
             queue, levels = self._join(path(name), since_us[name]), by_queue[name]
-            queue.levels = [self._level(name, levels[priority], order) for priority in sorted(levels, reverse=True)]
+            queue.levels = [self._level(name, levels[priority], order_of(name)) for priority in sorted(levels, reverse=True)]
         for queue in (self._root, *self._queues.values()):
             heapq.heapify(queue.below)
 
@@ -122,7 +132,9 @@ class FairLine:
             at = self._queues[view.name]
         return at
 
-    def _level(self, queue: QueueName, jobs: list[PendingJob], order: Order) -> _ByUser:
+    def _level(self, queue: QueueName, jobs: list[PendingJob], order: Order) -> _ByOrder | _ByUser:
+        if not order.by_shares:
+            return _ByOrder(jobs, order)
         return _ByUser(jobs, order, lambda user: self._shares.of_user(queue, user))
 
     def next(self) -> PendingJob | None:

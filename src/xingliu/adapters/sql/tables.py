@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0002"
+REVISION = "0003"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -83,6 +83,7 @@ Table(
     *(_text(limit, optional=True) for limit in ("borrow_limit", "lend_limit", "user_limit", "project_limit")),
     Column("weight", BigInteger, nullable=False, server_default="1"),
     Column("min_runtime_us", BigInteger, nullable=False, server_default="0"),
+    _text("order", optional=True),
 )
 Table(
     "projects",
