@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".soak"
 PYTEST = Path(sys.executable).with_name("pytest")
 SOAK = {"XL_PROFILE": "soak"}
+LAWS = tuple(str(path) for path in sorted(ROOT.glob("tests/pure/test_*_laws.py")))
+PROPERTIES = tuple(str(path) for path in sorted(ROOT.glob("tests/pure/test_*.py")) if str(path) not in LAWS)
 END_WITHIN_S = 60
 
 
@@ -47,8 +49,10 @@ class Part:
 PARTS: Mapping[str, Part] = {
     "sim": Part("the simulated cloud with faults", ("tests/sim",), seeds=500, rounds=4, count="XL_SEEDS"),
     "kills": Part("SIGKILL of the control plane, shims, ranks", ("tests/edge/test_kills.py",), 10, 5, "XL_KILLS"),
+    "preemption-kills": Part("the same while jobs make room", ("tests/edge/test_preemption_kills.py",), 5, 3, "XL_KILLS"),
+    "laws": Part("the laws of the scheduler, 20,000 examples each", LAWS, env=SOAK),
     "training": Part("a DDP rank killed at random moments", ("tests/edge/test_ddp.py",), 5, 2, "XL_KILLS"),
-    "properties": Part("every property, 2,000 examples each", ("tests/pure",), env=SOAK),
+    "properties": Part("every other property, 20,000 examples each", PROPERTIES, env=SOAK),
     "specs": Part(
         "malformed job and cloud files", ("tests/pure/test_documents.py", "tests/pure/test_spec.py"), rounds=3, env=SOAK
     ),
@@ -171,10 +175,10 @@ def soak(name: str, until: float | None, progress: Progress, sums: dict[str, Sum
 
 def report(sums: Mapping[str, Sum]) -> int:
     """The table at the end; the exit status."""
-    print(f"\n{'part':<12} {'rounds':>6} {'seeds':>16} {'passed':>8} {'failed':>7} {'minutes':>8}")
+    print(f"\n{'part':<16} {'rounds':>6} {'seeds':>16} {'passed':>8} {'failed':>7} {'minutes':>8}")
     for name, total in sums.items():
         seeds = f"{total.first}-{total.last}" if total.rounds else "-"
-        print(f"{name:<12} {total.rounds:>6} {seeds:>16} {total.passed:>8} {total.failed:>7} {total.seconds / 60:>8.1f}")
+        print(f"{name:<16} {total.rounds:>6} {seeds:>16} {total.passed:>8} {total.failed:>7} {total.seconds / 60:>8.1f}")
     failed = sum(total.failed for total in sums.values())
     print(f"{sum(total.passed for total in sums.values())} passed, {failed} failed")
     return 1 if failed else 0

@@ -157,6 +157,7 @@ ENDS = {
     "it makes room for another": (asked(ONE, StopWhy.PREEMPT), [killed(number=15, stopped=True)], "PENDING", None),
     "it makes room for another and exits with 0": (asked(ONE, StopWhy.RECLAIM), [ended(stopped=True)], "PENDING", None),
     "it makes room after it failed": (asked(ONE, StopWhy.PREEMPT), [ended(exit_code=3, at_us=114 * S)], "FAILED", 3),
+    "its node is lost as it makes room": (asked(gang(restart=RestartPolicy(())), StopWhy.RECLAIM), [lost()], "PENDING", None),
     "held by a clock ahead of its node's": (asked(ONE, StopWhy.HOLD, 190 * S), [ended(stopped=True)], "PENDING", None),
     "its time is up": (
         asked(gang(time_limit_us=5 * S), StopWhy.TIME_LIMIT),

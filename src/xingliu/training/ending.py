@@ -68,7 +68,7 @@ def decide_end(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], *
         return _final(job, JobState.CANCELLED, shown, now_us, "it was asked to stop")
     if job.stop_why is StopWhy.TIME_LIMIT:
         return _final(job, JobState.TIMED_OUT, shown, now_us, "it reached its time limit")
-    if worst is None and job.stop_why in FOR_ANOTHER:
+    if job.stop_why in FOR_ANOTHER and (worst is None or worst.outcome is Outcome.NODE_FAILURE):
         return _pending(job, "it made room for another job", "job.preempted", why=job.stop_why)
     if worst is None:
         return _pending(job, "it is held", "job.paused")
