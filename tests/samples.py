@@ -6,6 +6,7 @@ from xingliu.control.ports import Blob, Cursor, Receipt, Settings, Unit
 from xingliu.fleet.model import CloudSettings, Device, Flavor, Node, NodeState, Pool, Queue, QueueOrder
 from xingliu.kernel.events import EventDraft
 from xingliu.kernel.ids import (
+    ArrayId,
     AttemptId,
     BlobId,
     FlavorName,
@@ -26,7 +27,9 @@ from xingliu.kernel.money import Price
 from xingliu.kernel.resources import Resources
 from xingliu.tenancy.model import Binding, Key, Project, Secret, Tenant, User
 from xingliu.tenancy.model import Role as Rights
+from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Attempt, Job, JobSpec, JobState, Lease, Replica, Role
+from xingliu.workloads.specs import keep_spec
 
 TENANT = Tenant(TenantId("acme"), 1)
 QUEUE = Queue(QueueName("default"), Resources({"gpu.h100": 16_000}), order=QueueOrder.FIRST_COME)
@@ -54,14 +57,15 @@ BLOB = Blob(f"{PROJECT.id}:{'cd' * 32}", PROJECT.id, BlobId("cd" * 32), 10**12, 
 SETTINGS = Settings("cloud", CloudSettings("EUR"))
 CURSOR = Cursor("notifications", 2**40)
 RECEIPT = Receipt("ada:1", "ef" * 32, "j1", 8)
+SPEC = keep_spec({"kind": "job", "name": "train"}, JobSpec("train", "python train.py"))
+ARRAY = Array(ArrayId("a1"), TENANT.id, PROJECT.id, USER.id, QUEUE.name, "sweep", "0-199", 200, 9, max_parallel=20)
 JOB = Job(
     JobId("j1"),
     TENANT.id,
     PROJECT.id,
     USER.id,
     QUEUE.name,
-    JobSpec("train", "python train.py"),
-    {"kind": "job", "name": "train"},
+    SPEC,
     JobState.PENDING,
     9,
 )
@@ -99,6 +103,8 @@ def put_all(unit: Unit) -> None:
     unit.settings.put(SETTINGS)
     unit.cursors.put(CURSOR)
     unit.receipts.put(RECEIPT)
+    unit.specs.put(SPEC)
+    unit.arrays.put(ARRAY)
     unit.jobs.put(JOB)
     unit.roles.put(ROLE)
     unit.replicas.put(REPLICA)

@@ -1,5 +1,6 @@
 """Stores compared with the plainest thing that could be one: dictionaries, and loops over them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from xingliu.fleet.model import Queue
 from xingliu.kernel.events import EventDraft, numbered
 from xingliu.kernel.resources import Resources
 from xingliu.tenancy.model import Project, Tenant
+from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import (
     Checkpoint,
     GpuRequest,
@@ -33,6 +35,7 @@ from xingliu.workloads.model import (
     StopWhy,
     Wait,
 )
+from xingliu.workloads.specs import keep_spec
 
 EXAMPLES = settings(
     max_examples=settings.default.max_examples // 4,
@@ -158,6 +161,9 @@ IDS = st.text("0ab-Z\xe9\U0001f600", min_size=1, max_size=5)
 BLOBS = st.none() | st.sampled_from(["x", "y"])
 
 
+FILES = [keep_spec({"name": name}, JobSpec(name, "true")) for name in ("train", "eval")]
+
+
 def jobs_of(ids: list[str], draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[Job]:
     return [
         replace(
@@ -166,7 +172,7 @@ def jobs_of(ids: list[str], draw: Callable[[st.SearchStrategy[Any]], Any]) -> li
             queue=draw(st.sampled_from(["q1", "q2"])),
             state=draw(st.sampled_from([JobState.PENDING, JobState.RUNNING, JobState.FAILED])),
             blob=draw(BLOBS),
-            spec=JobSpec(draw(st.sampled_from(["train", "eval"])), "true"),
+            kept=draw(st.sampled_from(FILES)),
         )
         for key in ids
     ]
@@ -216,6 +222,7 @@ def test_find_answers_as_a_loop_over_everything_would(
         unit.queues.put(samples.QUEUE)
         unit.projects.put(samples.PROJECT)
         unit.users.put(samples.USER)
+        unit.specs.put(*FILES)
         unit.jobs.put(*(replace(job, state=JobState.CANCELLED) for job in committed))
         unit.jobs.put(*committed)
     with store.write() as unit:
@@ -226,6 +233,8 @@ def test_find_answers_as_a_loop_over_everything_would(
                 expected = [job for job in expected if (job.id < after if newest_first else job.id > after)]
             found = unit.jobs.find(where, after=after, limit=limit, newest_first=newest_first)
             assert found == expected[:limit]
+            states = Counter(job.state for job in jobs if matches(job, where))
+            assert unit.jobs.tally("state", where) == states
 
 
 def test_only_what_is_declared_can_be_searched_by(place: Place) -> None:
@@ -236,6 +245,8 @@ def test_only_what_is_declared_can_be_searched_by(place: Place) -> None:
             for name in {each.name for each in fields(noun.type)} - noun.searchable:
                 with pytest.raises(KeyError):
                     collection.find({name: "x"})
+                with pytest.raises(KeyError):
+                    collection.tally(name)
 
 
 def test_pages_of_a_long_list_are_the_list(place: Place) -> None:
@@ -290,8 +301,8 @@ SPECS = st.builds(
 WHOLE_JOBS = st.builds(
     replace,
     st.just(JOB),
-    spec=SPECS,
-    spec_document=DOCUMENTS,
+    kept=st.builds(keep_spec, DOCUMENTS, SPECS),
+    array=st.none() | st.builds(ArrayPart, st.just(samples.ARRAY.id), LONG, st.integers(), st.none() | st.integers()),
     state=st.sampled_from(JobState),
     submitted_us=st.integers(-(2**63), 2**63 - 1),
     held=st.booleans(),
@@ -323,6 +334,7 @@ def test_values_come_back_exactly_whatever_is_in_them(place: Place, job: Job, no
     store = place.fresh()
     with store.write() as unit:
         put_all(unit)
+        unit.specs.put(job.kept)
         unit.jobs.put(job)
         unit.nodes.put(node)
         unit.secrets.put(secret)

@@ -41,6 +41,7 @@ from xingliu.workloads.model import (
     StopWhy,
 )
 from xingliu.workloads.records import Phase, ReplicaRecord
+from xingliu.workloads.specs import keep_spec
 from xingliu.workloads.states import STEPS
 
 S = 1_000_000
@@ -53,7 +54,7 @@ def gang(ranks: int = 1, **spec: object) -> Gang:
     """A gang whose leases were just opened."""
     whole = JobSpec(name="train", run="python train.py", nodes=ranks, **spec)  # type: ignore[arg-type]
     tenant, project, queue = TenantId("acme"), ProjectId("acme/lab"), QueueName("default")
-    job = Job(JOB, tenant, project, UserId("acme/mia"), queue, whole, {}, JobState.STARTING, 50 * S, attempt=1)
+    job = Job(JOB, tenant, project, UserId("acme/mia"), queue, keep_spec({}, whole), JobState.STARTING, 50 * S, attempt=1)
     ids = [attempt_id(replica_id(role_id(JOB, "main"), rank), 1) for rank in range(ranks)]
     attempts = [
         Attempt(each, replica_id(role_id(JOB, "main"), rank), JOB, rank, 1, "10.0.0.1", 29500) for rank, each in enumerate(ids)

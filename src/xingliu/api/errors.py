@@ -55,6 +55,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.BadCredentials: 401,
     control.Forbidden: 403,
     control.AmbiguousName: 409,
+    control.WholeArray: 409,
     control.NoProjectChosen: 422,
     control.NoReason: 422,
     control.NoHoldReason: 422,

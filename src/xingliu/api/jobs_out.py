@@ -8,6 +8,7 @@ from xingliu.control.jobs import Why
 from xingliu.control.submissions import JobPlan
 from xingliu.fleet.quote import Quote
 from xingliu.scheduling.line import Position
+from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
 from xingliu.workloads.spec import job_document
 
@@ -30,6 +31,15 @@ class WaitOut(Out):
     sentence: str
     numbers: dict[str, Any]
     cycle: int
+
+
+class PartOut(Out):
+    """Which element of which array a job is."""
+
+    id: str
+    index: int
+    size: int
+    max_parallel: int | None
 
 
 class JobOut(Out):
@@ -58,6 +68,7 @@ class JobOut(Out):
     wait: WaitOut | None
     resources: RequestOut
     time_limit_us: int | None
+    array: PartOut | None
     spec: dict[str, Any]
 
 
@@ -159,7 +170,7 @@ def job_out(job: Job) -> JobOut:
     spec = job.spec
     return JobOut.model_construct(
         id=job.id,
-        name=spec.name,
+        name=job.title,
         tenant=job.tenant,
         project=job.project,
         user=job.user,
@@ -181,7 +192,8 @@ def job_out(job: Job) -> JobOut:
         wait=_wait(job.wait) if job.wait is not None else None,
         resources=_request(spec.resources),
         time_limit_us=spec.time_limit_us,
-        spec=dict(job.spec_document),
+        array=_part(job.array) if job.array is not None else None,
+        spec=dict(job.kept.document),
     )
 
 
@@ -193,7 +205,7 @@ def why_out(why: Why) -> WhyOut:
         reason=wait.reason.value if wait else None,
         sentence=wait.sentence if wait else "",
         numbers=dict(wait.numbers) if wait else {},
-        ahead=[AheadOut(job=job.id, name=job.name, priority=job.spec.priority.value) for job in why.ahead],
+        ahead=[AheadOut(job=job.id, name=job.title, priority=job.spec.priority.value) for job in why.ahead],
         expected_start_us=expectation.start_us if expectation else None,
         expected_basis=expectation.basis if expectation else "",
         cycle=wait.cycle if wait else None,
@@ -241,6 +253,10 @@ def attempt_out(attempt: Attempt, lease: Lease) -> AttemptOut:
         memory_peak_bytes=attempt.memory_peak_bytes,
         saved=None if saved is None else SavedOut(path=saved.path, state=saved.state, seen_us=saved.seen_us),
     )
+
+
+def _part(part: ArrayPart) -> PartOut:
+    return PartOut.model_construct(id=part.id, index=part.index, size=part.size, max_parallel=part.max_parallel)
 
 
 def _wait(wait: Wait) -> WaitOut:

@@ -191,6 +191,17 @@ class AmbiguousName(XingliuError):
 
 
 @dataclass(eq=False)
+class WholeArray(XingliuError):
+    """{name} is an array of {size} jobs; one of them has to be named."""
+
+    code: ClassVar[str] = "whole_array"
+    hint: ClassVar[str] = "Name it by its index, such as {example}; `xl why` and `xl stop` take the whole."
+    name: str
+    size: int
+    example: str
+
+
+@dataclass(eq=False)
 class NoProjectChosen(XingliuError):
     """{user} sees several projects, or none, and none of them is the default."""
 

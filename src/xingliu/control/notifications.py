@@ -178,7 +178,7 @@ def message(job: Job, event: Event) -> dict[str, object]:
         "id": event.seq,
         "event": word_of(event),
         "job": job.id,
-        "name": job.name,
+        "name": job.title,
         "project": job.project,
         "state": job.state,
         "at_us": event.at_us,

@@ -12,7 +12,8 @@ from xingliu.control.ports import Blob, Cursor, Receipt, Settings
 from xingliu.fleet.model import Flavor, Node, Pool, Queue
 from xingliu.kernel.errors import BadValue
 from xingliu.tenancy.model import Key, Project, Secret, Tenant, User
-from xingliu.workloads.model import Attempt, Job, JobState, Lease, Replica, Role
+from xingliu.workloads.arrays import Array
+from xingliu.workloads.model import Attempt, Job, JobState, KeptSpec, Lease, Replica, Role
 
 ID_PREFIX = "id_prefix"
 EVENT_SEARCHABLE = frozenset({"type", "subject", "actor", "tenant", "project", "noun"})
@@ -28,6 +29,7 @@ class Noun:
         key: the attribute that is its id; ids sort by code point.
         searchable: what `find` may name; `id_prefix` stands for ids that begin so.
         references: attribute -> the noun whose id it is; None refers to nothing.
+        holds: attribute that is another noun's value, whole -> the attribute that is its id, which is what is stored.
         unique: attributes that no two values have alike.
     """
 
@@ -36,6 +38,7 @@ class Noun:
     key: str = "id"
     searchable: frozenset[str] = frozenset()
     references: Mapping[str, str] = field(default_factory=dict)
+    holds: Mapping[str, str] = field(default_factory=dict)
     unique: tuple[tuple[str, ...], ...] = ()
 
 
@@ -51,28 +54,39 @@ NOUNS: dict[str, Noun] = {
         Noun("tenants", Tenant),
         Noun("flavors", Flavor, "name"),
         Noun("queues", Queue, "name"),
-        Noun("projects", Project, "id", _named("tenant", "queue"), {"tenant": "tenants", "queue": "queues"}, (("uid",),)),
+        Noun("projects", Project, "id", _named("tenant", "queue"), {"tenant": "tenants", "queue": "queues"}, unique=(("uid",),)),
         Noun("users", User, "id", _named("tenant"), {"tenant": "tenants"}),
-        Noun("keys", Key, "id", _named("user", "sha256"), {"user": "users"}, (("sha256",),)),
+        Noun("keys", Key, "id", _named("user", "sha256"), {"user": "users"}, unique=(("sha256",),)),
         Noun("secrets", Secret, "id", _named("project"), {"project": "projects"}),
         Noun("pools", Pool, "name", _named("flavor"), {"flavor": "flavors"}),
         Noun("nodes", Node, "name", _named("pool", "flavor", "state"), {"pool": "pools", "flavor": "flavors"}),
+        Noun("specs", KeptSpec, "id", _named("id")),
+        Noun(
+            "arrays",
+            Array,
+            "id",
+            _named("id", "tenant", "project", "queue", "user", "name", ID_PREFIX),
+            {**_OWNED, "user": "users"},
+        ),
         Noun(
             "jobs",
             Job,
             "id",
-            _named("tenant", "project", "queue", "state", "user", "blob", "name", ID_PREFIX),
-            {**_OWNED, "user": "users"},
+            _named(
+                "tenant", "project", "queue", "state", "user", "blob", "name", "spec_id", "array_id", "array_index", ID_PREFIX
+            ),
+            {**_OWNED, "user": "users", "spec_id": "specs", "array_id": "arrays"},
+            holds={"kept": "spec_id"},
         ),
-        Noun("roles", Role, "id", _named("job"), {"job": "jobs"}, (("job", "name"),)),
-        Noun("replicas", Replica, "id", _named("job", "role"), {"job": "jobs", "role": "roles"}, (("role", "rank"),)),
+        Noun("roles", Role, "id", _named("job"), {"job": "jobs"}, unique=(("job", "name"),)),
+        Noun("replicas", Replica, "id", _named("job", "role"), {"job": "jobs", "role": "roles"}, unique=(("role", "rank"),)),
         Noun(
             "attempts",
             Attempt,
             "id",
             _named("job", "replica", "number", "outcome"),
             {"job": "jobs", "replica": "replicas"},
-            (("replica", "number"),),
+            unique=(("replica", "number"),),
         ),
         Noun(
             "leases",
@@ -80,7 +94,7 @@ NOUNS: dict[str, Noun] = {
             "id",
             _named("job", "attempt", "node", "tenant", "project", "queue", "pool", "released_us"),
             {**_OWNED, "job": "jobs", "attempt": "attempts"},
-            (("attempt",),),
+            unique=(("attempt",),),
         ),
         Noun("settings", Settings, "key"),
         Noun("cursors", Cursor, "key"),

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from xingliu.fleet.model import CloudSettings, Flavor, MailServer, Node, Pool, Queue
 from xingliu.kernel.events import Event, EventDraft
 from xingliu.kernel.ids import (
+    ArrayId,
     AttemptId,
     BlobId,
     FlavorName,
@@ -21,11 +22,13 @@ from xingliu.kernel.ids import (
     ReplicaId,
     RoleId,
     SecretId,
+    SpecId,
     TenantId,
     UserId,
 )
 from xingliu.tenancy.model import Key, Project, Secret, Tenant, User
-from xingliu.workloads.model import Attempt, Job, Lease, Replica, Role
+from xingliu.workloads.arrays import Array
+from xingliu.workloads.model import Attempt, Job, KeptSpec, Lease, Replica, Role
 from xingliu.workloads.records import Phase as Phase
 from xingliu.workloads.records import ReplicaRecord as ReplicaRecord
 
@@ -50,6 +53,10 @@ class Collection(Protocol[K, V]):
 
         Only attributes the adapter declares as searchable may be named; another raises KeyError.
         """
+        ...
+
+    def tally(self, by: str, where: Mapping[str, object] | None = None) -> dict[object, int]:
+        """How many of those that `find` would give have each value of the attribute `by`, which is searchable too."""
         ...
 
     def put(self, *values: V) -> None:
@@ -131,6 +138,8 @@ class Unit(Protocol):
     pools: Collection[PoolName, Pool]
     nodes: Collection[NodeName, Node]
     queues: Collection[QueueName, Queue]
+    specs: Collection[SpecId, KeptSpec]
+    arrays: Collection[ArrayId, Array]
     jobs: Collection[JobId, Job]
     roles: Collection[RoleId, Role]
     replicas: Collection[ReplicaId, Replica]

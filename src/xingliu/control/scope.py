@@ -3,19 +3,22 @@
 What an actor cannot see does not exist for it: the answer is Unknown, never Forbidden.
 """
 
+import re
 from collections.abc import Mapping
 
-from xingliu.control.errors import AmbiguousName, Forbidden, NoProjectChosen
+from xingliu.control.errors import AmbiguousName, Forbidden, NoProjectChosen, WholeArray
 from xingliu.control.nouns import ID_PREFIX
 from xingliu.control.ports import Unit
 from xingliu.kernel.errors import Unknown
-from xingliu.kernel.ids import JobId, ProjectId, TenantId, UserId
+from xingliu.kernel.ids import ArrayId, JobId, ProjectId, TenantId, UserId
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import TABLE, Verb, may, sees, sees_all
+from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Job
 
 SHORTEST_PREFIX = 4
 DEFAULT_PROJECT = "default"
+_ELEMENT = re.compile(r"(.+)\[(\d{1,7})\]\Z")
 
 
 class Scope:
@@ -73,18 +76,38 @@ class Scope:
         return {"project": frozenset(p for p in self._find_projects() if may(self.actor, verb, project=p))}
 
     def job(self, name: str) -> Job:
-        """By id, by an id's unique prefix, or the newest of that name. Raises Unknown, AmbiguousName."""
-        found = self._unit.jobs.get(JobId(name))
-        if found is not None and self._sees_project(found.project):
+        """By id, by an id's unique prefix, or the newest of that name; of an array with its index, `sweep[3]`.
+
+        Raises Unknown, AmbiguousName, WholeArray.
+        """
+        found = self.job_or_array(name)
+        if isinstance(found, Array):
+            raise WholeArray(name[:100], found.size, f"{found.name}[{found.indices.split('-')[0].split(',')[0]}]")
+        return found
+
+    def array(self, name: str) -> Array:
+        """As `job`, but a whole array. Raises Unknown, AmbiguousName."""
+        found = self.job_or_array(name)
+        if isinstance(found, Array):
             return found
-        alike = self._alike(name)
+        raise Unknown("array", name)
+
+    def job_or_array(self, name: str, *, project: ProjectId | None = None) -> Job | Array:
+        """What is meant by a name, in one project where one is given. Raises Unknown, AmbiguousName."""
+        where = self.narrow({} if project is None else {"project": project})
+        if (element := _ELEMENT.match(name)) is not None:
+            return self._element(self.job_or_array(element.group(1), project=project), int(element.group(2)), name)
+        exact = self._unit.jobs.get(JobId(name)) or self._unit.arrays.get(ArrayId(name))
+        if exact is not None and self._sees_project(exact.project) and project in (None, exact.project):
+            return exact
+        alike = self._alike(name, where)
         if len(alike) == 1:
             return alike[0]
-        named = self._unit.jobs.find(self.narrow({"name": name}), limit=1, newest_first=True)
+        named = self._unit.jobs.find({**where, "name": name}, limit=1, newest_first=True)
         if named:
-            return named[0]
+            return self._whole(named[0])
         if alike:
-            raise AmbiguousName("job", name, ", ".join(job.id for job in alike))
+            raise AmbiguousName("job", name, ", ".join(found.id for found in alike))
         raise Unknown("job", name)
 
     def users_called(self, name: str) -> frozenset[UserId]:
@@ -94,6 +117,18 @@ class Scope:
         known = self.visible_tenants()
         tenants = known if known is not None else frozenset(tenant.id for tenant in self._unit.tenants.find())
         return frozenset({UserId(name), *(UserId(f"{tenant}/{name}") for tenant in tenants)})
+
+    def _element(self, array: Job | Array, index: int, name: str) -> Job:
+        if isinstance(array, Array):
+            found = self._unit.jobs.find({"array_id": array.id, "array_index": index}, limit=1)
+            if found:
+                return found[0]
+        raise Unknown("job", name)
+
+    def _whole(self, job: Job) -> Job | Array:
+        """The array of an element, for all of them have its name; any other job as it is."""
+        array = None if job.array_id is None else self._unit.arrays.get(job.array_id)
+        return job if array is None else array
 
     def project(self, name: str | None) -> Project:
         """`tenant/name`, a bare name that is unique among the visible ones, or None: the actor's default or only one.
@@ -134,11 +169,14 @@ class Scope:
             found |= {project.id for project in self._unit.projects.find({"tenant": tenants})}
         return found
 
-    def _alike(self, prefix: str) -> list[Job]:
-        """At most two visible jobs whose ids begin with `prefix`."""
+    def _alike(self, prefix: str, where: Mapping[str, object]) -> list[Job | Array]:
+        """At most two visible jobs and two arrays whose ids begin with `prefix`; elements where no array's does."""
         if len(prefix) < SHORTEST_PREFIX:
             return []
-        return self._unit.jobs.find(self.narrow({ID_PREFIX: prefix}), limit=2)
+        begun = {**where, ID_PREFIX: prefix}
+        arrays = self._unit.arrays.find(begun, limit=2)
+        alone = {"array_id": None} if arrays else {}
+        return [*arrays, *self._unit.jobs.find({**begun, **alone}, limit=2)]
 
     def _bare_project(self, name: str) -> Project:
         visible = self.visible_projects()

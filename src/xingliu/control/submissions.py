@@ -20,12 +20,15 @@ from xingliu.forecast.replay import what_if
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
-from xingliu.kernel.ids import BlobId, Ids, ProjectId, QueueName, SecretId, replica_id, role_id
+from xingliu.kernel.events import EventDraft
+from xingliu.kernel.ids import ArrayId, BlobId, Ids, ProjectId, QueueName, SecretId, element_id, replica_id, role_id
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
+from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
 from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role
 from xingliu.workloads.spec import read_job
+from xingliu.workloads.specs import keep_spec
 
 LIVE_JOBS_MAX = 200_000
 
@@ -82,13 +85,13 @@ class Submissions:
         blob: BlobId | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Record a job, PENDING. The same idempotency key gives the same job.
+        """Record a job, PENDING, or all elements of an array, of which the first is given. The same key gives the same.
 
         Raises InvalidDocument, Unknown, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany, IdempotencyConflict.
         """
         spec = read_job(Document.of(document))
         self._check_space()
-        if len(self._world.jobs) >= LIVE_JOBS_MAX:
+        if len(self._world.jobs) + max(1, sum(map(len, spec.array))) > LIVE_JOBS_MAX:
             raise TooMany("unfinished jobs", LIVE_JOBS_MAX, "Wait until some have ended, or stop some: `xl stop`.")
         now_us = self._clock.now_us()
         with self._store.write() as unit:
@@ -96,14 +99,10 @@ class Submissions:
             request = {"document": document, "project": job.project, "blob": blob}
             if (earlier := made_before(unit, actor, idempotency_key, request)) is not None:
                 return Scope(unit, actor).job(earlier)
-            keep_receipt(unit, actor, idempotency_key, request, job.id, now_us)
-            role = Role(role_id(job.id, MAIN_ROLE), job.id, MAIN_ROLE, spec.nodes, gang=True)
-            unit.jobs.put(job)
-            unit.roles.put(role)
-            unit.replicas.put(*(Replica(replica_id(role.id, rank), role.id, job.id, rank) for rank in range(spec.nodes)))
-            unit.events.append(event("job.submitted", job, now_us, actor=actor.user, facts={"name": job.name}))
+            jobs = _record(unit, job)
+            keep_receipt(unit, actor, idempotency_key, request, jobs[0].id, now_us)
         self._wake()
-        return job
+        return jobs[0]
 
     def _new_job(
         self,
@@ -126,8 +125,7 @@ class Submissions:
             project=project.id,
             user=actor.user,
             queue=self._queue(spec, project),
-            spec=spec,
-            spec_document=document,
+            kept=keep_spec(document, spec),
             state=JobState.PENDING,
             submitted_us=now_us,
             blob=blob,
@@ -172,3 +170,47 @@ class Submissions:
             for flavor in candidates
         ]
         return max(quotes, key=lambda found: found.per_hour_minor)
+
+
+def _record(unit: Unit, job: Job) -> list[Job]:
+    """Write it with its file, roles and replicas, or each element of its array; all of them, first index first."""
+    unit.specs.put(job.kept)
+    jobs = [job] if not job.spec.array else _elements(unit, job)
+    roles = [Role(role_id(one.id, MAIN_ROLE), one.id, MAIN_ROLE, one.spec.nodes, gang=True) for one in jobs]
+    unit.jobs.put(*jobs)
+    unit.roles.put(*roles)
+    unit.replicas.put(
+        *(Replica(replica_id(role.id, rank), role.id, role.job, rank) for role in roles for rank in range(role.replicas))
+    )
+    unit.events.append(*(_submitted(one) for one in jobs))
+    return jobs
+
+
+def _elements(unit: Unit, job: Job) -> list[Job]:
+    """The array that a job's file asks for, named by the job's id, and a job for each of its indices."""
+    spans, array_id = job.spec.array, ArrayId(job.id)
+    indices = sorted(indices_of(spans))
+    array = Array(
+        id=array_id,
+        tenant=job.tenant,
+        project=job.project,
+        user=job.user,
+        queue=job.queue,
+        name=job.name,
+        indices=write_spans(spans),
+        size=len(indices),
+        submitted_us=job.submitted_us,
+        max_parallel=job.spec.max_parallel,
+    )
+    unit.arrays.put(array)
+    facts = {"name": array.name, "indices": array.indices, "size": array.size, "max_parallel": array.max_parallel}
+    told = event("array.submitted", job, job.submitted_us, actor=job.user, facts=facts)
+    unit.events.append(told)
+    digits = len(str(indices[-1]))
+    parts = (ArrayPart(array_id, index, array.size, array.max_parallel) for index in indices)
+    return [replace(job, id=element_id(array_id, part.index, digits=digits), array=part) for part in parts]
+
+
+def _submitted(job: Job) -> EventDraft:
+    facts = {"name": job.title, **({} if job.array is None else {"array": job.array.id, "index": job.array.index})}
+    return event("job.submitted", job, job.submitted_us, actor=job.user, facts=facts)

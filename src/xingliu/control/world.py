@@ -7,7 +7,7 @@ from threading import RLock
 
 from xingliu.control.ports import Delta, Settings, Store
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
-from xingliu.kernel.ids import AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName
+from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName
 from xingliu.kernel.resources import CPU, Resources, cpu_of
 from xingliu.scheduling.model import NodeView, PendingJob, QueueView, RunningJob, Seat, Snapshot
 from xingliu.training.gang import Gang
@@ -37,6 +37,7 @@ class World:
         self.queues: dict[QueueName, Queue] = {}
         self.settings = CloudSettings()
         self.jobs: dict[JobId, Job] = {}
+        self._of_array: dict[ArrayId, dict[JobId, None]] = {}
         self._attempts: dict[AttemptId, Attempt] = {}
         self._leases: dict[JobId, dict[LeaseId, Lease]] = defaultdict(dict)
         self._by_node: dict[NodeName, dict[LeaseId, Lease]] = defaultdict(dict)
@@ -108,6 +109,8 @@ class World:
 
     def _put_job(self, job: Job) -> None:
         self.jobs[job.id] = job
+        if job.array is not None:
+            self._of_array.setdefault(job.array.id, {})[job.id] = None
         self._pending.pop(job.id, None)
         if job.state is JobState.PENDING:
             self._pending[job.id] = pending_job(job)
@@ -129,6 +132,13 @@ class World:
         job = self.jobs.get(job_id)
         if job is not None and job.state in FINAL:
             del self.jobs[job_id]
+            self._leave_array(job)
+
+    def _leave_array(self, job: Job) -> None:
+        if job.array is not None and (left := self._of_array.get(job.array.id)) is not None:
+            left.pop(job.id, None)
+            if not left:
+                del self._of_array[job.array.id]
 
     # Views ------------------------------------------------------------------------------------------------------------
 
@@ -141,6 +151,16 @@ class World:
         """Whether a live job is of one of these projects; None is all of them."""
         job = self.jobs.get(job_id)
         return job is not None and (visible is None or job.project in visible)
+
+    def arrays(self) -> list[ArrayId]:
+        """Those with elements that are not over."""
+        with self._lock:
+            return list(self._of_array)
+
+    def elements(self, array: ArrayId) -> list[Job]:
+        """Its elements that are not over."""
+        with self._lock:
+            return [self.jobs[job_id] for job_id in self._of_array.get(array, ())]
 
     def gangs(self) -> list[Gang]:
         """Every job that holds leases, with its current attempt."""
@@ -238,7 +258,7 @@ def pending_job(job: Job) -> PendingJob:
     spec, limit_us = job.spec, job.spec.time_limit_us
     return PendingJob(
         id=job.id,
-        name=job.name,
+        name=job.title,
         project=job.project,
         queue=job.queue,
         priority=spec.priority.rank,
@@ -251,6 +271,7 @@ def pending_job(job: Job) -> PendingJob:
         user=job.user,
         preemptible=spec.preemptible,
         claim=job.claim,
+        array=job.array,
     )
 
 
@@ -260,7 +281,7 @@ def running_job(gang: Gang) -> RunningJob:
     opened = min(lease.started_us or lease.opened_us for lease in gang.leases)
     return RunningJob(
         id=job.id,
-        name=job.name,
+        name=job.title,
         queue=job.queue,
         seats=tuple(
             Seat(attempt.rank, lease.node, lease.pool, lease.flavor, lease.resources, charge_of(lease), lease.gpus)
@@ -277,4 +298,5 @@ def running_job(gang: Gang) -> RunningJob:
         leaves_for=job.stopped_for,
         grace_us=job.spec.checkpoint.grace_us,
         generation=job.generation,
+        array=job.array,
     )

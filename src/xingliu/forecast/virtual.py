@@ -83,6 +83,7 @@ class VirtualCloud:
         ends_us = limit_us if run_us is None else self.now_us + run_us
         again = replace(job, claim=None) if comes_back else None
         runs = RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user, again, self.now_us)
+        runs = runs if job.array is None else replace(runs, array=job.array)
         self._run(runs, ends_us)
         for seat in place.seats:
             self._nodes[seat.node] = _with_less(self._nodes[seat.node], seat)

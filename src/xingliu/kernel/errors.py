@@ -19,7 +19,11 @@ class XingliuError(Exception):
         return type(self).hint.format_map(vars(self))
 
 
-_LISTED = {"job": "xl ps", **{noun: f"xl {noun} ls" for noun in ("key", "node", "project", "queue", "secret", "tenant", "user")}}
+_LISTED = {
+    "job": "xl ps",
+    "array": "xl ps",
+    **{noun: f"xl {noun} ls" for noun in ("key", "node", "project", "queue", "secret", "tenant", "user")},
+}
 
 
 @dataclass(eq=False)

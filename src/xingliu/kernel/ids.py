@@ -17,6 +17,9 @@ PoolName = NewType("PoolName", str)
 NodeName = NewType("NodeName", str)
 QueueName = NewType("QueueName", str)
 JobId = NewType("JobId", str)
+ArrayId = NewType("ArrayId", str)
+ScheduleId = NewType("ScheduleId", str)
+SpecId = NewType("SpecId", str)
 RoleId = NewType("RoleId", str)
 ReplicaId = NewType("ReplicaId", str)
 AttemptId = NewType("AttemptId", str)
@@ -55,3 +58,8 @@ def attempt_id(replica: ReplicaId, number: int) -> AttemptId:
 def lease_id(attempt: AttemptId) -> LeaseId:
     """An attempt holds one lease: it is bound once, and a new binding is a new attempt."""
     return LeaseId(attempt)
+
+
+def element_id(array: ArrayId, index: int, *, digits: int) -> JobId:
+    """The job that is one element of an array; with as many `digits` as its largest index has, ids sort by index."""
+    return JobId(f"{array}-{index:0{digits}d}")

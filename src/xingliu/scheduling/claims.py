@@ -29,7 +29,13 @@ def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | No
     room, quotas, asked = cycle.room, cycle.quotas, amount_asked(job.request)
     numbers = [number for name in claim.nodes if (number := room.ready_number(name)) is not None]
     there = len(numbers) == job.replicas and all(room.nodes[number].flavor == claim.flavor for number in numbers)
-    if job.held or quotas.held(job.queue) or not there or claim.flavor not in cycle.flavors(job.request.gpu):
+    if (
+        job.held
+        or quotas.held(job.queue)
+        or cycle.array_full(job)
+        or not there
+        or claim.flavor not in cycle.flavors(job.request.gpu)
+    ):
         return None
     cost, leaving = cycle.cost(claim.flavor, asked, job.replicas), cycle.leaving.get(job.id, [])
     if quotas.block_without(job, cost, leaving, promised=True) is not None:
@@ -57,6 +63,7 @@ def claim_room(cycle: Cycle, job: PendingJob, making: Making) -> Waiting:
 def keep(cycle: Cycle, job: PendingJob, claim: Claim, numbers: Sequence[int], leaving: Sequence[RunningJob]) -> None:
     """What is free on those nodes, up to what it asks for, and its quota are nobody else's in this cycle."""
     asked = amount_asked(job.request)
+    cycle.enter_array(job)
     for number in numbers:
         cycle.room.keep(claim.flavor, asked, number)
     cycle.quotas.keep(job, cycle.cost(claim.flavor, asked, job.replicas), leaving)

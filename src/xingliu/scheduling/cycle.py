@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xingliu.fleet.model import NodeState, QueueOrder
-from xingliu.kernel.ids import FlavorName, JobId, QueueName
+from xingliu.kernel.ids import ArrayId, FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
@@ -26,6 +26,7 @@ class Waiting:
         admitted: the flavors of which its queues would have let it take some at its turn.
         claim: the room that is kept for it from now on, and `leaving`, who lets go of it.
         behind: the job of its queue that it may not pass.
+        array_full: as many elements of its array as may have seats, or are promised some.
     """
 
     job: PendingJob
@@ -33,6 +34,7 @@ class Waiting:
     claim: Claim | None = None
     leaving: tuple[JobId, ...] = ()
     behind: JobId | None = None
+    array_full: bool = False
 
 
 class Cycle:
@@ -47,6 +49,7 @@ class Cycle:
         placed: those that got seats so far, and where.
         evicted: those that have to stop for others.
         leaving: who is stopping already, by the job it is stopping for.
+        in_arrays: how many elements of each array have seats, or are promised some.
     """
 
     def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
@@ -65,6 +68,9 @@ class Cycle:
         self.placed: list[tuple[PendingJob, Place]] = []
         self.evicted: list[Evict] = []
         self.leaving = _leaving_for(snapshot.running)
+        self.in_arrays: Counter[ArrayId] = Counter(
+            job.array.id for job in snapshot.running if job.array is not None and job.seats
+        )
         for gone in snapshot.running:
             if gone.leaves_us is not None:
                 self.quotas.leave(gone)
@@ -98,6 +104,16 @@ class Cycle:
         """The flavors it may take now: without borrowing, until its turn among those who have to. A strict line has one turn."""
         may_borrow = self._may_borrow or not job.preemptible or self.policy.order.blocks
         return tuple(flavor for flavor, cost in costs if may_borrow or not self.quotas.borrows(job, cost))
+
+    def array_full(self, job: PendingJob) -> bool:
+        """Whether no further element of its array may have seats now."""
+        most = None if job.array is None else job.array.max_parallel
+        return job.array is not None and most is not None and self.in_arrays[job.array.id] >= most
+
+    def enter_array(self, job: PendingJob) -> None:
+        """One more of its array has seats, or is promised some."""
+        if job.array is not None:
+            self.in_arrays[job.array.id] += 1
 
     def flavors(self, gpu: GpuRequest | None) -> tuple[FlavorName, ...]:
         """Those whose nodes have what is asked for by kind; without GPUs, flavors that have none come first."""
@@ -183,6 +199,7 @@ def place(cycle: Cycle, job: PendingJob, flavor: FlavorName, taken: Sequence[Tak
     cost, whole = charge(flavor, asked), cycle.cost(flavor, asked, job.replicas)
     cycle.quotas.take(job, whole)
     cycle.line.placed(job, whole)
+    cycle.enter_array(job)
     seats = (Seat(rank, node.name, node.pool, flavor, resources, cost, gpus) for rank, (node, gpus) in enumerate(taken))
     placed = Place(job.id, tuple(seats), job.generation)
     cycle.placed.append((job, placed))

@@ -87,6 +87,8 @@ class _Walk:
         possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
         if not possible:
             return self._above_quota(job, large[0])
+        if waiting.array_full:
+            return self._array_full(job)
         if waiting.behind is not None:
             sentence = f"It asks for {_request(job)}; nothing passes the first of its queue {job.queue}, which waits."
             return (
@@ -118,6 +120,15 @@ class _Walk:
         who = "It" if job.held else f"Its queue {queue}"
         numbers = {"job_held": job.held, "queue": job.queue, "held_queue": queue}
         return PendingReason.HELD, f"{who} is held until it is released.", numbers
+
+    def _array_full(self, job: PendingJob) -> Explanation:
+        assert job.array is not None and job.array.max_parallel is not None, "without a bound it is never full"
+        most, held = job.array.max_parallel, self._cycle.in_arrays[job.array.id]
+        sentence = (
+            f"{counted(held, 'element')} of its array {'holds' if held == 1 else 'hold'} nodes, and at most {most} may at once."
+        )
+        numbers = {"bound": "max_parallel of its array", "array": job.array.id, "most": most, "held": held}
+        return PendingReason.WAITING_FOR_QUOTA, sentence, numbers
 
     def _too_large(self, job: PendingJob) -> Explanation:
         cycle, asked = self._cycle, amount_asked(job.request)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from xingliu.fleet.model import FairShare, NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
+from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
 
 FAIR_SHARE = FairShare()
@@ -65,6 +66,7 @@ class PendingJob:
     Attributes:
         time_left_us: what remains of its time limit, None without one; only forecasts use it.
         claim: nodes on which room is kept for it.
+        array: what it is an element of; no more of its elements than `max_parallel` hold seats or claims at once.
     """
 
     id: JobId
@@ -81,6 +83,7 @@ class PendingJob:
     user: UserId = NOBODY
     preemptible: bool = False
     claim: Claim | None = None
+    array: ArrayPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class RunningJob:
     leaves_for: JobId | None = None
     grace_us: int = 0
     generation: int = 0
+    array: ArrayPart | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
 def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     if job.held or cycle.quotas.held(job.queue):
         return Waiting(job, ())
+    if cycle.array_full(job):
+        return Waiting(job, (), array_full=True)
     if job.queue in cycle.heads:
         return Waiting(job, (), behind=cycle.heads[job.queue])
     if job.queue in cycle.put_off:

@@ -1,7 +1,7 @@
 """One noun's values in memory: committed ones, indexed as the port says they can be searched, and drafts over them."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -125,6 +125,11 @@ class Draft:
             return keys
         changed = [key for key, value in self.changes.items() if value is not None and _matches(key, value, where)]
         return sorted([key for key in keys if key not in self.changes] + changed)
+
+    def tally(self, by: str, where: Mapping[str, object] | None = None) -> dict[object, int]:
+        if by not in self._noun.searchable:
+            raise KeyError(by)
+        return dict(Counter(getattr(value, by) for value in self.find(where)))
 
     def put(self, *values: Any) -> None:
         check_values(self._noun, values)

@@ -13,6 +13,8 @@ def environment(gang: Gang, rank: int, *, node_ips: Sequence[str], secrets: Mapp
     """
     job, attempt, lease = gang.job, gang.attempts[rank], gang.leases[rank]
     port = str(attempt.main_port)
+    array = job.array
+    element = {"XL_ARRAY": array.id, "XL_ARRAY_INDEX": str(array.index), "XL_ARRAY_SIZE": str(array.size)} if array else {}
     return {
         **job.spec.env,
         **secrets,
@@ -30,7 +32,8 @@ def environment(gang: Gang, rank: int, *, node_ips: Sequence[str], secrets: Mapp
         "XL_MASTER_ADDR": attempt.main_address,
         "XL_MASTER_PORT": port,
         "XL_JOB": job.id,
-        "XL_JOB_NAME": job.name,
+        "XL_JOB_NAME": job.title,
+        **element,
         "XL_PROJECT": job.project,
         "XL_ATTEMPT": str(attempt.number),
     }

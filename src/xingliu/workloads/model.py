@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from xingliu.kernel.ids import (
+    ArrayId,
     AttemptId,
     BlobId,
     FlavorName,
@@ -16,10 +17,12 @@ from xingliu.kernel.ids import (
     QueueName,
     ReplicaId,
     RoleId,
+    SpecId,
     TenantId,
     UserId,
 )
 from xingliu.kernel.resources import Resources
+from xingliu.workloads.arrays import ArrayPart, Span
 
 
 class JobState(StrEnum):
@@ -185,6 +188,20 @@ class JobSpec:
     checkpoint: Checkpoint = Checkpoint()
     restart: RestartPolicy = RestartPolicy()
     notify: Notify | None = None
+    array: tuple[Span, ...] = ()
+    max_parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class KeptSpec:
+    """A job file as it was accepted, JSON types, and what it means; kept once, however many jobs are made of it.
+
+    `id` is the SHA-256 of both (`workloads.specs`).
+    """
+
+    id: SpecId
+    document: Mapping[str, object]
+    spec: JobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +209,14 @@ class Job:
     """A workload of kind job.
 
     Attributes:
-        spec_document: the file as it was accepted, JSON types; `spec` is what it means.
+        kept: its file, which it may share with others.
         attempt: number of the current or last attempt; 0 before the first.
         running_us: time between started and ended, summed over finished attempts (what `time_limit` bounds).
         restarts: how often it was restarted, by cause.
         stop_why, stop_us, kill_at_us: set while STOPPING: why, since when, and when SIGKILL follows the signal.
         stopped_for: the job that gets its room, where it is STOPPING for another.
         claim: the room that is kept for it while it waits.
+        array: the array it is an element of.
         generation: grows with every change that a plan must not be older than.
     """
 
@@ -207,8 +225,7 @@ class Job:
     project: ProjectId
     user: UserId
     queue: QueueName
-    spec: JobSpec
-    spec_document: Mapping[str, object]
+    kept: KeptSpec
     state: JobState
     submitted_us: int
     blob: BlobId | None = None
@@ -228,10 +245,33 @@ class Job:
     generation: int = 0
     stopped_for: JobId | None = None
     claim: Claim | None = None
+    array: ArrayPart | None = None
+
+    @property
+    def spec(self) -> JobSpec:
+        return self.kept.spec
+
+    @property
+    def spec_id(self) -> SpecId:
+        return self.kept.id
 
     @property
     def name(self) -> str:
+        """As its file names it; all elements of an array have the same."""
         return self.spec.name
+
+    @property
+    def title(self) -> str:
+        """As people call it: `train`, or `sweep[3]` for an element of an array."""
+        return self.name if self.array is None else f"{self.name}[{self.array.index}]"
+
+    @property
+    def array_id(self) -> ArrayId | None:
+        return None if self.array is None else self.array.id
+
+    @property
+    def array_index(self) -> int | None:
+        return None if self.array is None else self.array.index
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from xingliu.kernel.quantities import DAY_US, HOUR_US, duration, memory, milli
 from xingliu.kernel.shapes import BOOLEAN, choice, list_of, mapping_of, name, script, text, whole
 from xingliu.workloads import spec_shapes as shapes
 from xingliu.workloads import spec_words as words
+from xingliu.workloads.arrays import ELEMENTS_MAX
 from xingliu.workloads.model import Checkpoint, JobSpec, Notify, Priority, ResourceRequest, RestartPolicy
 
 NODES_MAX = 100_000
@@ -158,6 +159,9 @@ def _check(entry: Entry, read: Mapping[str, object]) -> None:
     if isinstance(env, Mapping) and isinstance(secrets, tuple) and (both := sorted(set(env) & set(secrets))):
         entry.note(f"{both[0]} is under env and under secrets", "Keep one of them.", step="secrets")
         raise Bad
+    if "max_parallel" in read and "array" not in read:
+        entry.note("max_parallel is for arrays, and there is no array", "Add `array: 0-9`, or leave it out.", step="max_parallel")
+        raise Bad
 
 
 JOB = Table(
@@ -179,6 +183,8 @@ JOB = Table(
         ),
         Key("setup", script(SCRIPT_BYTES_MAX), "Shell text run before `run`, in every replica of each attempt."),
         Key("run", script(SCRIPT_BYTES_MAX), "Shell text that is the job.", required=True),
+        Key("array", shapes.ARRAY, "Many jobs of this file, each with an index of its own: 0-199, 0-199:2 or 1,3,5-9."),
+        Key("max_parallel", whole(1, ELEMENTS_MAX), "How many elements of the array may hold nodes at once; default all."),
         Key(
             "time_limit", duration(most_us=TIME_LIMIT_MAX_US), "Longest running time, summed over attempts: 36h.", "time_limit_us"
         ),

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from xingliu.kernel.errors import BadValue
 from xingliu.kernel.keytables import Entry, Shape
 from xingliu.kernel.problems import show_value
+from xingliu.workloads.arrays import Span, read_spans, write_spans
 from xingliu.workloads.model import GpuRequest
 from xingliu.workloads.signals import NAMES
 
@@ -132,6 +134,33 @@ def _read_variable(entry: Entry) -> str:
 
 
 SECRET_NAME = Shape(_read_variable, {"type": "string", "pattern": f"^{VARIABLE}$"})
+
+
+def _read_array(entry: Entry) -> tuple[Span, ...]:
+    value = entry.value
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise entry.not_a(
+            "indices", f"Write 0-{max(0, value - 1)} for {value} elements, or '{value}' in quotes for that one index."
+        )
+    try:
+        return read_spans(value if isinstance(value, str) else "")
+    except BadValue as error:
+        raise entry.not_a(error.expected, error.advice()) from None
+
+
+def _write_array(spans: Any) -> object:
+    return write_spans(spans)
+
+
+ARRAY = Shape(
+    _read_array,
+    {
+        "type": "string",
+        "pattern": r"^\s*\d{1,7}(-\d{1,7}(:\d{1,7})?)?\s*(,\s*\d{1,7}(-\d{1,7}(:\d{1,7})?)?\s*)*$",
+        "examples": ["0-199", "0-199:2", "1,3,5-9"],
+    },
+    _write_array,
+)
 
 
 def _read_signal(entry: Entry) -> str:

@@ -3,14 +3,12 @@
 LATER = frozenset(
     {
         "after",
-        "array",
         "elastic",
         "engine",
         "ide",
         "image",
         "keep_failed",
         "max_cost",
-        "max_parallel",
         "model",
         "not_before",
         "port",
@@ -59,6 +57,8 @@ _MEANT = {
     "volumes": "file_mounts mounts volume volume_mounts storage_mounts data",
     "preemptible": "spot use_spot spot_policy preemptable",
     "topology": "placement switches podset_required_topology podset_preferred_topology",
+    "array": "array_size array_spec indices",
+    "max_parallel": "max_concurrent max_concurrency concurrency_limit array_limit",
     "after": "dependency dependencies depends_on needs",
     "stop_if_idle": "autostop utilization_policy idle_duration inactivity_duration",
     "max_cost": "max_price max_hourly_cost",

@@ -1,6 +1,6 @@
 """How each noun's values become rows and come back, and the statements for it, made once for each database kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, get_type_hints
@@ -23,17 +23,33 @@ class Shape:
 
     Attributes:
         columns: in the order of the type's fields, so that a row is its arguments.
+        held: the places among them of ids whose values, of another noun, a value holds whole.
     """
 
-    def __init__(self, dialect: str, table: Table, kind: type, key: str, searchable: frozenset[str]) -> None:
+    def __init__(
+        self,
+        dialect: str,
+        table: Table,
+        kind: type,
+        key: str,
+        searchable: frozenset[str],
+        *,
+        holds: Mapping[str, str] | None = None,
+        references: Mapping[str, str] | None = None,
+    ) -> None:
         self.kind, self.key, self.searchable, self.table = kind, key, searchable, table
         self._dialect = dialect
         hints = get_type_hints(kind)
-        names = [each.name for each in fields(kind)]
+        stored_as, of = holds or {}, references or {}
+        self.held = {place: of[stored_as[each.name]] for place, each in enumerate(fields(kind)) if each.name in stored_as}
+        names = [stored_as.get(each.name, each.name) for each in fields(kind)]
         self.columns = [table.c[name] for name in names]
         self._encoders: list[tuple[str, Callable[[Any], Any] | None]] = []
         self._decoders: list[tuple[int, Callable[[Any], Any]]] = []
         for position, name in enumerate(names):
+            if position in self.held:
+                self._encoders.append((name, None))
+                continue
             hint = hints[name]
             code = coding(hint)
             scalar = is_scalar(hint)
@@ -46,6 +62,7 @@ class Shape:
         self.select_one = select(*self.columns).where(table.c[key] == bindparam("key"))
         self.delete_one: Delete = delete(table).where(table.c[key] == bindparam("key"))
         self.page = lru_cache(maxsize=256)(self._page)
+        self.counts = lru_cache(maxsize=64)(self._counts)
 
     def row(self, value: Any) -> Values:
         """The value as named columns, those that are only for searching (`jobs.name`) included."""
@@ -55,9 +72,11 @@ class Shape:
             row[name] = item if encode is None else encode(item)
         return row
 
-    def value(self, row: Sequence[Any]) -> Any:
-        """The value of a row in the order of `columns`."""
+    def value(self, row: Sequence[Any], whole: Mapping[str, Any]) -> Any:
+        """The value of a row in the order of `columns`; `whole` has the values it holds, by id."""
         arguments = list(row)
+        for position in self.held:
+            arguments[position] = whole[arguments[position]]
         for position, decode in self._decoders:
             arguments[position] = decode(arguments[position])
         return self.kind(*arguments)
@@ -76,6 +95,17 @@ class Shape:
 
             return insert(self.table)
         return sqlite.insert(self.table)
+
+    def _counts(self, by: str, page: Page) -> Select[Any]:
+        column = self.table.c[by]
+        counted = select(column, func.count()).group_by(column)
+        return counted.where(*(self._condition(name, how) for name, how in page.conditions))
+
+    def counted(self, by: str, rows: Iterable[Sequence[Any]]) -> dict[object, int]:
+        """The values of the attribute `by`, each with its count."""
+        hint = get_type_hints(self.kind).get(by)
+        decode = coding(hint).decode if hint is not None and is_scalar(hint) else None
+        return {value if decode is None else decode(value): count for value, count in rows}
 
     def _page(self, page: Page) -> Select[Any]:
         key = self.table.c[self.key]
@@ -115,4 +145,5 @@ def shapes(dialect: str) -> dict[str, Shape]:
 
 
 def _shape(dialect: str, noun: Noun) -> Shape:
-    return Shape(dialect, table_of(noun.name), noun.type, noun.key, noun.searchable)
+    stored = {"holds": noun.holds, "references": noun.references}
+    return Shape(dialect, table_of(noun.name), noun.type, noun.key, noun.searchable, **stored)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, get_ident
-from typing import cast
+from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Engine, bindparam, select, update
 
@@ -12,7 +13,7 @@ from xingliu.adapters.sql.errors import in_words
 from xingliu.adapters.sql.rows import shapes
 from xingliu.adapters.sql.schema import prepare
 from xingliu.adapters.sql.tables import world
-from xingliu.adapters.sql.unit import Session, SqlUnit
+from xingliu.adapters.sql.unit import Kept, Session, SqlUnit
 from xingliu.control.errors import NotInControl
 from xingliu.control.ports import Delta, Store, Unit
 
@@ -31,6 +32,7 @@ class SqlStore(Store):
     def __init__(self, reader: Engine, writer: Engine) -> None:
         self._reader, self._writer = reader, writer
         self._shapes = shapes(writer.dialect.name)
+        self._kept: Kept = WeakValueDictionary[tuple[str, str], Any]()
         self._turn = Lock()
         self._holder: int | None = None
         self._epoch = _NEVER
@@ -43,14 +45,14 @@ class SqlStore(Store):
     @contextmanager
     def read(self) -> Iterator[Unit]:
         with in_words(), self._reader.connect() as connection:
-            yield cast(Unit, SqlUnit(Session(connection, self._shapes, writable=False)))
+            yield cast(Unit, SqlUnit(Session(connection, self._shapes, self._kept, writable=False)))
 
     @contextmanager
     def write(self) -> Iterator[Unit]:
         """A transaction that changed nothing is none: it takes no number and makes no delta."""
         with self._queue():
             with in_words(), self._writer.connect() as connection, connection.begin() as transaction:
-                session = Session(connection, self._shapes, writable=True)
+                session = Session(connection, self._shapes, self._kept, writable=True)
                 version = session.run(_STEP, {"mine": self._epoch}).scalar()
                 if version is None:
                     raise NotInControl

@@ -149,6 +149,22 @@ Table(
     Index(None, "flavor"),
     Index(None, "state"),
 )
+Table("specs", metadata, _id(), _text("document"), _text("spec"))
+Table(
+    "arrays",
+    metadata,
+    _id(),
+    _of("tenant", "tenants"),
+    _of("project", "projects"),
+    _of("user", "users"),
+    _text("queue"),
+    _text("name"),
+    _text("indices"),
+    _whole("size"),
+    _whole("submitted_us"),
+    _whole("max_parallel", optional=True),
+    *(Index(None, column, "id") for column in ("tenant", "project", "user", "queue", "name")),
+)
 Table(
     "workloads",
     metadata,
@@ -158,8 +174,6 @@ Table(
     _of("user", "users"),
     _text("queue"),
     _text("name"),
-    _text("spec"),
-    _text("spec_document"),
     _text("state"),
     _whole("submitted_us"),
     _text("blob", optional=True),
@@ -178,6 +192,13 @@ Table(
     _whole("generation"),
     _text("stopped_for", optional=True),
     _text("claim", optional=True),
+    _of("spec_id", "specs", optional=True),  # never NULL; SQLite can add no other column to a table that has rows
+    _of("array_id", "arrays", optional=True),
+    _whole("array_index", optional=True),
+    _text("array", optional=True),
+    Index(None, "spec_id"),
+    Index(None, "array_id", "state"),
+    Index(None, "array_id", "array_index"),
     CheckConstraint("state <> 'STOPPING' OR stop_why IS NOT NULL", name="stopping_says_why"),
     *(Index(None, column, "id") for column in ("tenant", "project", "user", "queue", "name", "state", "blob")),
 )

@@ -1,6 +1,6 @@
 """One transaction, as control sees it: collections of values and the event log."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,9 @@ from xingliu.workloads.model import Lease
 _LET_GO = delete(held_gpus).where(held_gpus.c.lease == bindparam("of_lease"))
 _HOLD = insert(held_gpus)
 _LAST_SEQ = select(func.coalesce(func.max(events.c.seq), 0))
+HELD = frozenset(noun.references[attribute] for noun in NOUNS.values() for attribute in noun.holds.values())
+Kept = MutableMapping[tuple[str, str], Any]
+"""Values that others hold, by noun and id, for as long as anybody holds them."""
 
 
 class Session:
@@ -29,8 +32,8 @@ class Session:
     PostgreSQL it could not be, and the other stores shall not differ.
     """
 
-    def __init__(self, connection: Connection, shapes: Mapping[str, Shape], *, writable: bool) -> None:
-        self._connection, self.shapes, self._writable = connection, shapes, writable
+    def __init__(self, connection: Connection, shapes: Mapping[str, Shape], kept: Kept, *, writable: bool) -> None:
+        self._connection, self.shapes, self._kept, self._writable = connection, shapes, kept, writable
         self.dialect = connection.dialect.name
         self.changes: dict[tuple[str, str], object] = {}
         self.events: list[Event] = []
@@ -53,6 +56,20 @@ class Session:
             self.refused = error
             raise
 
+    def keep(self, noun: str, values: Iterable[Any]) -> None:
+        """Remember what others may hold, so that all who do share one."""
+        if noun in HELD:
+            for value in values:
+                self._kept.setdefault((noun, value.id), value)
+
+    def whole(self, noun: str, ids: Iterable[str]) -> dict[str, Any]:
+        """These values of what others hold, by id; those that are not in memory are read at once."""
+        found = {each: value for each in set(ids) if (value := self._kept.get((noun, each))) is not None}
+        missing = frozenset(set(ids) - found.keys())
+        for value in _find(self, self.shapes[noun], {"id": missing}) if missing else ():
+            found[value.id] = self._kept.setdefault((noun, value.id), value)
+        return found
+
     def delta(self, version: int) -> Delta:
         put = tuple(value for value in self.changes.values() if value is not None)
         deleted = tuple(where for where, value in self.changes.items() if value is None)
@@ -70,7 +87,7 @@ class SqlCollection:
         if not storable(key):
             return None
         row = self._session.run(self._shape.select_one, {"key": key}).first()
-        return None if row is None else self._shape.value(row)
+        return None if row is None else _values(self._session, self._shape, [row])[0]
 
     def find(
         self,
@@ -83,9 +100,19 @@ class SqlCollection:
         above, below = (None, after) if newest_first else (after, None)
         return _find(self._session, self._shape, where, above=above, below=below, limit=limit, newest_first=newest_first)
 
+    def tally(self, by: str, where: Mapping[str, object] | None = None) -> dict[object, int]:
+        if by not in self._noun.searchable:
+            raise KeyError(by)
+        try:
+            question = ask(self._session.dialect, self._shape.searchable, where)
+        except NothingMatches:
+            return {}
+        return self._shape.counted(by, self._session.run(self._shape.counts(by, question.page), question.values).all())
+
     def put(self, *values: Any) -> None:
         with self._session.writing():
             check_values(self._noun, values)
+            self._session.keep(self._noun.name, values)
             if values:
                 self._session.run(self._shape.upsert, [self._shape.row(value) for value in values])
             if self._noun.type is Lease:
@@ -158,8 +185,14 @@ def _find(session: Session, shape: Shape, where: Mapping[str, object] | None, **
         question = ask(session.dialect, shape.searchable, where, **bounds)
     except NothingMatches:
         return []
-    rows = session.run(shape.page(question.page), question.values)
-    return [shape.value(row) for row in rows]
+    return _values(session, shape, session.run(shape.page(question.page), question.values).all())
+
+
+def _values(session: Session, shape: Shape, rows: Sequence[Any]) -> list[Any]:
+    whole: dict[str, Any] = {}
+    for place, noun in shape.held.items():
+        whole |= session.whole(noun, {row[place] for row in rows})
+    return [shape.value(row, whole) for row in rows]
 
 
 class SqlUnit:
