@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from xingliu import __version__
 from xingliu.api import (
+    arrays,
     attach,
     blobs,
     bulk,
@@ -30,7 +31,7 @@ from xingliu.api.limits import BodyLimit
 from xingliu.control.services import Services
 
 _NOUNS = (
-    health, cloud, jobs, bulk, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
+    health, cloud, jobs, bulk, arrays, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
     tenants, projects, users, keys, secrets, snapshots, changes,
 )  # fmt: skip
 

@@ -36,6 +36,7 @@ class Listed(StrEnum):
     """What there are lists of."""
 
     JOBS = "jobs"
+    ARRAYS = "arrays"
     TENANTS = "tenants"
     PROJECTS = "projects"
     USERS = "users"

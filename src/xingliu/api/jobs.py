@@ -38,7 +38,7 @@ def plan_job(control: Control, asker: Asker, body: PlanIn) -> PlanOut:
 
 @router.post("/v1/jobs", status_code=201)
 def submit_job(control: Control, asker: Asker, body: JobIn, once: Once = None) -> JobOut:
-    """Submit a job file."""
+    """Submit a job file. Of an array, the first element is answered; its `array` names the whole."""
     blob = BlobId(body.blob) if body.blob is not None else None
     return job_out(control.submissions.submit(asker, body.document, project=body.project, blob=blob, idempotency_key=once))
 
@@ -53,12 +53,16 @@ def list_jobs(
     name: Annotated[str | None, Query(max_length=100)] = None,
     user: Annotated[str | None, Query(max_length=100, description="By id, or by its name in a tenant.")] = None,
     active: Annotated[bool, Query(description="Only those that are not over.")] = False,
+    array: Annotated[str | None, Query(max_length=100, description="Only elements of this array.")] = None,
+    alone: Annotated[bool, Query(description="Without the elements of arrays.")] = False,
     newest_first: bool = True,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[JobOut]:
     """By time of submission."""
     where = _where(control, asker, state=state, project=project, queue=queue, name=name, user=user, active=active)
+    if array is not None or alone:
+        where["array_id"] = None if array is None else control.arrays.get(asker, array).array.id
     start = JobId(after) if after is not None else None
     found = control.jobs.list(asker, where, after=start, limit=limit + 1, newest_first=newest_first)
     return page_of(found, limit, lambda job: job.id, job_out)
@@ -66,7 +70,7 @@ def list_jobs(
 
 @router.get("/v1/jobs/{job}")
 def show_job(control: Control, asker: Asker, job: str) -> JobOut:
-    """By id, by the beginning of one, or the newest of that name."""
+    """By id, by the beginning of one, or the newest of that name; of an array with its index, `sweep[3]`."""
     return job_out(control.jobs.get(asker, job))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from xingliu.cli.client import part
+from xingliu.cli.arrays import job_or_array
 from xingliu.cli.errors import CloudUnreachable
 from xingliu.cli.following import Patience
 from xingliu.cli.output import print_json, show_time
@@ -32,7 +32,7 @@ def events(session: Session, job: str | None, follow: bool, type_: str | None, l
     xl events -f train
     xl events --type node.draining
     """
-    subject = session.client.get(f"/v1/jobs/{part(job)}")["id"] if job else None
+    subject = job_or_array(session.client, job, session.client.get)["id"] if job else None
     seen = 0
     found = list(session.client.pages("/v1/events", most=limit, subject=subject, type=type_, newest_first=True))[::-1]
     if session.json and not follow:

@@ -1,10 +1,11 @@
-"""Everyday verbs: ps, why, stop, hold, release."""
+"""Everyday verbs: ps, why, stop, hold, release; of jobs, and of arrays as a whole."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from xingliu.cli.arrays import array_row, is_array, job_or_array, show_counts, tell_why
 from xingliu.cli.bulk import HOLD, RELEASE, STOP, Saying, in_bulk, selected, selection_options
 from xingliu.cli.client import Client, part
 from xingliu.cli.following import FINAL, ending
@@ -51,14 +52,19 @@ jobs_argument = click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_compl
 @click.option("--queue", help="Only those of this queue and the ones below it.")
 @click.option("--user", help="Only this user's.")
 @click.option("--name", help="Only those with this name.")
+@click.option("--all-elements", is_flag=True, help="Every element of an array on a line of its own, as --json does.")
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=SHOWN_MAX, show_default=True, help="At most so many, newest first."
 )
 @click.option("-w", "--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
 @json_option
 @click.pass_obj
-def ps(session: Session, /, everything: bool, state: str | None, limit: int, watch: bool, **filters: str | None) -> None:
+def ps(
+    session: Session, /, everything: bool, state: str | None, all_elements: bool, limit: int, watch: bool, **filters: str | None
+) -> None:
     """List jobs that wait or run.
+
+    An array is one line, with how many of its elements are in each state.
 
     \b
     xl ps
@@ -67,16 +73,27 @@ def ps(session: Session, /, everything: bool, state: str | None, limit: int, wat
     """
     active = None if everything or state else True
     query: dict[str, object] = {"active": active, "state": state and state.upper(), **filters}
-    jobs = list(session.client.pages("/v1/jobs", most=limit, **query))
+    elements = session.json or all_elements or state is not None
+    jobs = _load(session.client, query, limit, elements=elements)
     while watch and not session.json:
         click.clear()
         _print_jobs(jobs, everything=everything)
         _rest()
-        jobs = list(session.client.pages("/v1/jobs", most=limit, **query))
+        jobs = _load(session.client, query, limit, elements=elements)
     if session.json:
         print_json(jobs)
     else:
         _print_jobs(jobs, everything=everything)
+
+
+def _load(client: Client, query: Json, limit: int, *, elements: bool) -> list[Json]:
+    """Jobs, newest first, among them arrays as one each unless their elements are asked for."""
+    jobs = list(client.pages("/v1/jobs", most=limit, alone=None if elements else True, **query))
+    if elements:
+        return jobs
+    of_arrays = {name: value for name, value in query.items() if name != "state"}
+    arrays = list(client.pages("/v1/arrays", most=limit, **of_arrays))
+    return sorted([*jobs, *arrays], key=lambda one: (one["submitted_us"], one["id"]), reverse=True)[:limit]
 
 
 def _rest() -> None:
@@ -87,7 +104,9 @@ def _rest() -> None:
 
 def _print_jobs(jobs: Sequence[Json], *, everything: bool) -> None:
     rows = [
-        (
+        array_row(job)
+        if is_array(job)
+        else (
             job["id"],
             job["name"],
             job["project"],
@@ -134,12 +153,19 @@ def why(session: Session, job: str) -> None:
 
     \b
     xl why train
+    xl why 'sweep[3]'
     xl why train --json
     """
-    answer = session.client.get(f"/v1/jobs/{part(job)}/why")
+    answer = job_or_array(session.client, job, lambda path: session.client.get(f"{path}/why"))
     if session.json:
         print_json(answer)
-        return
+    elif "array" in answer:
+        tell_why(answer, lambda first: _tell_why(session, first))
+    else:
+        _tell_why(session, answer)
+
+
+def _tell_why(session: Session, answer: Json) -> None:
     if answer["state"] != "PENDING":
         _tell_state(session.client, answer)
         return
@@ -198,9 +224,11 @@ def _each(session: Session, jobs: Sequence[str], verb: str, done: str) -> None:
     """Tell every one of the jobs; the first refusal ends it."""
     answers = []
     for job in jobs:
-        answer = session.client.post(f"/v1/jobs/{part(job)}:{verb}")
+        answer = job_or_array(session.client, job, lambda path: session.client.post(f"{path}:{verb}"))
         answers.append(answer)
-        if not session.json:
+        if is_array(answer) and not session.json:
+            click.echo(f"{answer['id']} {done}: {show_counts(answer)}")
+        elif not session.json:
             over = answer["state"] in FINAL and answer["state"] != "CANCELLED"
             click.echo(f"{answer['id']} {answer['state']}" if over else f"{answer['id']} {done}")
     if session.json:
@@ -228,6 +256,7 @@ def stop(session: Session, /, jobs: tuple[str, ...], **options: Any) -> None:
     \b
     xl stop train
     xl stop train-1 train-2
+    xl stop sweep                all elements of an array; 'sweep[3]' is one
     xl stop --project vision --state PENDING --preview
     xl stop --queue research --name 'sweep-*' -y
     xl stop --all

@@ -13,6 +13,7 @@ from xingliu.cli.session import Session, json_option, may_ask, yes_option
 from xingliu.kernel.documents import Document, parse
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.money import show_money
+from xingliu.workloads.arrays import read_spans
 from xingliu.workloads.spec import one_liner, read_job
 
 Json = dict[str, Any]
@@ -68,6 +69,8 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
     xl run -y --wait hello.yaml && echo it succeeded
     """
     document, folder = read(file_or_command, options)
+    if with_logs and "array" in document:
+        raise BadValue("--follow", "for an array", "Wait for all of it with --wait; read one element: xl logs -f 'NAME[0]'.")
     if not yes and not may_ask():
         raise MustSayYes("submitting a job")
     project = options.get("project")
@@ -79,10 +82,13 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
     blob = _upload(session, folder, document.get("project") or project) if folder else None
     request = {"document": document, "project": project, "blob": blob}
     job = session.client.post("/v1/jobs", request, once=new_request_key())
+    array = job.get("array")
     if not session.json:
-        click.echo(f"job {job['id']} submitted")
+        click.echo(f"array {array['id']} submitted: {array['size']} jobs" if array else f"job {job['id']} submitted")
     elif not (wait or with_logs):
         print_json(job)
+    if array:
+        return _follow_array(session, array["id"]) if wait else 0
     return _follow(session, job["id"], with_logs=with_logs) if wait or with_logs else 0
 
 
@@ -96,6 +102,12 @@ def _follow(session: Session, job: str, *, with_logs: bool) -> int:
     from xingliu.cli.following import follow  # noqa: PLC0415 - 10 ms, for those who wait
 
     return follow(session, job, with_logs=with_logs)
+
+
+def _follow_array(session: Session, array: str) -> int:
+    from xingliu.cli.arrays import follow_array  # noqa: PLC0415 - with the other
+
+    return follow_array(session, array)
 
 
 @click.command(
@@ -166,7 +178,8 @@ def _folder(document: Json, home: Path) -> Path | None:
 def show_plan(planned: Json, *, err: bool = False) -> None:
     spec = planned.get("spec") or {}
     nodes = spec.get("nodes", 1)
-    click.echo(f"{spec.get('name', 'job')}: {nodes} {'node' if nodes == 1 else 'nodes'}{_places(planned)}", err=err)
+    many = f"an array of {sum(map(len, read_spans(spec['array'])))} jobs, each on " if spec.get("array") else ""
+    click.echo(f"{spec.get('name', 'job')}: {many}{nodes} {'node' if nodes == 1 else 'nodes'}{_places(planned)}", err=err)
     if planned["verdict"] == "now":
         click.echo("starts now", err=err)
     else:

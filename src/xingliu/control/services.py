@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xingliu.control.actors import Actors
+from xingliu.control.arrays import Arrays
 from xingliu.control.attach import Attach
 from xingliu.control.blobs import Blobs
 from xingliu.control.bulk import BulkJobs
@@ -64,6 +65,7 @@ class Services:
     gauges: Gauges
     jobs: Jobs
     bulk: BulkJobs
+    arrays: Arrays
     submissions: Submissions
     logs: Logs
     files: Files
@@ -96,13 +98,15 @@ def services_over(
 ) -> Services:
     """All of them over the same ports. `wake` asks for a cycle soon; `check_space` raises DiskFull."""
     store, clock, ids = ports.store, ports.clock, ports.ids
+    jobs = Jobs(store, world, scheduling, clock, wake=wake)
     return Services(
         about=about,
         actors=Actors(store),
         whoami=Whoami(store),
         gauges=Gauges(store, world, scheduling),
-        jobs=Jobs(store, world, scheduling, clock, wake=wake),
+        jobs=jobs,
         bulk=BulkJobs(store, world, clock, wake=wake),
+        arrays=Arrays(store, world, scheduling, jobs, clock, wake=wake),
         submissions=Submissions(store, world, scheduling, clock, ids, wake=wake, check_space=check_space),
         logs=Logs(store, ports.files),
         files=Files(store, ports.files),
