@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.samples import JOB, PROJECT, QUEUE, TENANT, USER
+from tests.samples import ARRAY, JOB, PROJECT, QUEUE, TENANT, USER
 
 from xingliu.control.bulk import AT_ONCE_MAX, FIRST_SHOWN, Bulk, BulkJobs, Selector
 from xingliu.control.errors import BadSelection
@@ -20,7 +20,9 @@ from xingliu.sim.plane import nothing
 from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.tenancy.model import Actor, Binding, Role
 from xingliu.training.asking import Ask
+from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import Job, JobState
+from xingliu.workloads.specs import keep_spec
 
 OTHER = replace(PROJECT, id=ProjectId("acme/other"), uid=60_002)
 BELOW = replace(QUEUE, name=QueueName("below"), parent=QUEUE.name)
@@ -46,6 +48,8 @@ class Cloud:
             unit.queues.put(QUEUE, BELOW)
             unit.projects.put(PROJECT, OTHER)
             unit.users.put(USER)
+            unit.specs.put(*(job.kept for job in jobs))
+            unit.arrays.put(ARRAY)
             unit.jobs.put(*jobs)
         self.commits_left = 10**9
         self.begin()
@@ -161,7 +165,7 @@ SELECTIONS = {
 @pytest.mark.parametrize(("selector", "numbers"), SELECTIONS.values(), ids=SELECTIONS)
 def test_a_selection_is_what_matches_all_that_is_given(selector: Selector, numbers: set[int]) -> None:
     def named(name: str) -> dict[str, object]:
-        return {"spec": replace(JOB.spec, name=name)}
+        return {"kept": keep_spec({"name": name}, replace(JOB.spec, name=name))}
 
     over = {"state": JobState.FAILED, "finished_us": 1}
     cloud = Cloud(
@@ -176,6 +180,16 @@ def test_a_selection_is_what_matches_all_that_is_given(selector: Selector, numbe
     )
     part = cloud.bulk.carry_out(OWNER, Ask.STOP, selector)
     assert {int(each.id[1:]) for each in part.jobs} == numbers
+
+
+def test_an_array_among_named_jobs_is_all_its_elements_that_are_not_over() -> None:
+    over = {"state": JobState.SUCCEEDED, "finished_us": 1}
+    elements = [job(number, array=ArrayPart(ARRAY.id, number, 3), **(over if number == 2 else {})) for number in (2, 3, 4)]
+    cloud = Cloud([job(1), *elements, job(5)])
+    assert cloud.bulk.preview(OWNER, Ask.STOP, Selector(jobs=(ARRAY.id, "j00005"))).count == 3
+    part = cloud.bulk.carry_out(OWNER, Ask.STOP, Selector(jobs=(ARRAY.id, "j00005")))
+    assert [each.id for each in part.jobs] == ["j00005", "j00004", "j00003"]
+    assert cloud.states() == {"CANCELLED": 3, "SUCCEEDED": 1, "PENDING": 1}
 
 
 def test_a_job_that_moved_on_since_it_was_selected_is_left_alone() -> None:

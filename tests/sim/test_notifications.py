@@ -16,6 +16,7 @@ from xingliu.sim.faults import Died
 from xingliu.sim.mailer import SimMailbox, SimMailer
 from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.workloads.model import Notify, PendingReason
+from xingliu.workloads.specs import keep_spec
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 SERVER = MailServer("mail", "cloud@example.org", MailTls.NONE, 25)
@@ -47,7 +48,8 @@ class Story:
             unit.queues.put(QUEUE)
             unit.projects.put(PROJECT)
             unit.users.put(USER)
-            unit.jobs.put(replace(JOB, spec=spec))
+            unit.specs.put(kept := keep_spec(JOB.kept.document, spec))
+            unit.jobs.put(replace(JOB, kept=kept))
         self.serve(SERVER)
         self.begin()
 

@@ -86,13 +86,18 @@ def list_arrays(
     project: Annotated[str | None, Query(max_length=100)] = None,
     queue: Annotated[str | None, Query(max_length=100)] = None,
     name: Annotated[str | None, Query(max_length=100)] = None,
+    user: Annotated[str | None, Query(max_length=100, description="By id, or by its name in a tenant.")] = None,
     active: Annotated[bool, Query(description="Only those with elements that are not over.")] = False,
     newest_first: bool = True,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[ArrayOut]:
     """By time of submission."""
-    where = {key: value for key, value in (("queue", queue), ("name", name)) if value is not None}
+    where: dict[str, object] = {} if name is None else {"name": name}
+    if queue is not None:
+        where["queue"] = control.queues.below(queue)
+    if user is not None:
+        where["user"] = control.jobs.users_called(asker, user)
     if project is not None:
         where["project"] = control.projects.get(asker, project).id
     start = ArrayId(after) if after is not None else None

@@ -113,5 +113,5 @@ def _out(bulk: Bulk, *, preview: bool) -> BulkOut:
 
 
 def _touched(job: Job) -> TouchedOut:
-    named = {"job": job.id, "name": job.name, "project": job.project, "queue": job.queue, "user": job.user}
+    named = {"job": job.id, "name": job.title, "project": job.project, "queue": job.queue, "user": job.user}
     return TouchedOut(state=job.state.value, **named)

@@ -11,10 +11,9 @@ from xingliu.api.shapes import In
 from xingliu.control.services import Services
 from xingliu.kernel.ids import BlobId, JobId
 from xingliu.tenancy.model import Actor
-from xingliu.workloads.model import FINAL, JobState
+from xingliu.workloads.model import FINAL, LIVE, JobState
 
 router = APIRouter(tags=["jobs"])
-_LIVE = frozenset(JobState) - FINAL
 
 
 class PlanIn(In):
@@ -126,7 +125,7 @@ def _where(
     """The filters that were given; a project also by its bare name."""
     where: dict[str, object] = {}
     if active or state is not None:
-        where["state"] = state if state is not None else _LIVE
+        where["state"] = state if state is not None else LIVE
     if active and state in FINAL:
         where["state"] = frozenset[JobState]()
     if project is not None:

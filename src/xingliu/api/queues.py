@@ -154,7 +154,7 @@ def _in_line(position: int, job: Job) -> InLineOut:
     return InLineOut(
         position=position,
         job=job.id,
-        name=job.name,
+        name=job.title,
         project=job.project,
         user=job.user,
         queue=job.queue,

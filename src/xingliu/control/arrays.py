@@ -17,10 +17,9 @@ from xingliu.tenancy.roles import Verb
 from xingliu.training.asking import CHANGES, Ask
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array
-from xingliu.workloads.model import FINAL, Job, JobState, PendingReason
+from xingliu.workloads.model import FINAL, LIVE, Job, JobState, PendingReason
 
 BAD = FINAL - {JobState.SUCCEEDED}
-_LIVE = frozenset(JobState) - FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Arrays:
             scope.require(Verb.JOB_STOP, project=array.project)
             changed: list[Job] = []
             events: list[EventDraft] = []
-            for job in unit.jobs.find({"array_id": array.id, "state": _LIVE}):
+            for job in unit.jobs.find({"array_id": array.id, "state": LIVE}):
                 after, type_ = CHANGES[ask](job, now_us)
                 if after is not job:
                     changed.append(after)

@@ -5,7 +5,7 @@ The newest go first: who waits behind is gone before room is made for it, and wh
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xingliu.control.errors import BadSelection
@@ -19,7 +19,7 @@ from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb, may
 from xingliu.training.asking import CHANGES, Ask
 from xingliu.training.gang import event
-from xingliu.workloads.model import FINAL, Job, JobState
+from xingliu.workloads.model import FINAL, LIVE, Job, JobState
 
 AT_ONCE_MAX = 500
 FIRST_SHOWN = 20
@@ -129,7 +129,7 @@ class BulkJobs:
         with self._store.read() as unit:
             scope = Scope(unit, actor)
             if selector.jobs:
-                named = {job.id: job for job in map(scope.job, selector.jobs)}
+                named = {job.id: job for name in selector.jobs for job in _named(unit, scope, name)}
                 return [named[job] for job in sorted(named, reverse=True)], lambda job: True
             takes = _takes(unit, scope, self._world, selector)
         return sorted(filter(takes, self._world.live_jobs()), key=lambda job: job.id, reverse=True), takes
@@ -161,6 +161,12 @@ def _check(selector: Selector) -> None:
         raise BadSelection("Jobs are named and selected at once.")
     if not selector.jobs and not selects:
         raise BadSelection("Nothing says which jobs are meant.")
+
+
+def _named(unit: Unit, scope: Scope, name: str) -> Sequence[Job]:
+    """A job, or all of an array that are not over. Raises Unknown, AmbiguousName."""
+    found = scope.job_or_array(name)
+    return [found] if isinstance(found, Job) else unit.jobs.find({"array_id": found.id, "state": LIVE})
 
 
 def _takes(unit: Unit, scope: Scope, world: World, selector: Selector) -> Takes:

@@ -19,10 +19,9 @@ from xingliu.kernel.events import EventDraft
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
-from xingliu.workloads.model import FINAL, JobState
+from xingliu.workloads.model import LIVE
 
 _NAMED_MAX = 10
-_LIVE = frozenset(JobState) - FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +212,7 @@ def _check_unused(unit: Unit, changes: Iterable[Change]) -> None:
 
 def _check_queue(unit: Unit, name: str) -> None:
     """It may go, or be no place for jobs any more: nothing uses it. Raises QueueInUse."""
-    jobs = unit.jobs.find({"queue": name, "state": _LIVE}, limit=_NAMED_MAX + 1)
+    jobs = unit.jobs.find({"queue": name, "state": LIVE}, limit=_NAMED_MAX + 1)
     projects = unit.projects.find({"queue": name}, limit=_NAMED_MAX + 1)
     if jobs or projects:
         raise QueueInUse(name, _named([*(job.id for job in jobs), *(f"project {project.id}" for project in projects)]))

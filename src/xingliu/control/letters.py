@@ -53,14 +53,14 @@ def word_of(event: Event) -> str:
 def letter(job: Job, event: Event, *, domain: str) -> Letter:
     """What is mailed. The Message-ID is made of the event's number and the job's id: the same for every repetition."""
     lines = [
-        f"Job {job.name} ({job.id}) of project {job.project}: {word_of(event)}.",
+        f"Job {job.title} ({job.id}) of project {job.project}: {word_of(event)}.",
         *([_sentence(event.cause)] if event.cause else []),
         *(f"{word}: {event.facts[key]}" for key, word in _FACTS if event.facts.get(key) is not None),
         "",
         f"More: xl events {job.id}; xl {'why' if event.type == DEFERRED else 'logs'} {job.id}",
     ]
     return Letter(
-        subject=f"{job.name}: {word_of(event)} ({job.project})",
+        subject=f"{job.title}: {word_of(event)} ({job.project})",
         text="\n".join(lines) + "\n",
         message_id=f"<{event.seq}.{job.id}@{domain}>",
         at_us=event.at_us,

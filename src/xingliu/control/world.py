@@ -11,7 +11,7 @@ from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, N
 from xingliu.kernel.resources import CPU, Resources, cpu_of
 from xingliu.scheduling.model import NodeView, PendingJob, QueueView, RunningJob, Seat, Snapshot
 from xingliu.training.gang import Gang
-from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease
+from xingliu.workloads.model import FINAL, LIVE, Attempt, Job, JobState, Lease
 
 SETTINGS = "cloud"
 
@@ -45,9 +45,8 @@ class World:
         self._pending: dict[JobId, PendingJob] = {}
         with self._store.read() as unit:
             self._version = self._store.version()
-            live = frozenset(JobState) - FINAL
             values: list[object] = [*unit.settings.find(), *unit.flavors.find(), *unit.nodes.find(), *unit.queues.find()]
-            values += unit.jobs.find({"state": live})
+            values += unit.jobs.find({"state": LIVE})
             open_leases = unit.leases.find({"released_us": None})
             busy = frozenset(lease.job for lease in open_leases)
             values += [lease for job in busy for lease in unit.leases.find({"job": job})]

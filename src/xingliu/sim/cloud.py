@@ -1,6 +1,6 @@
 """The whole cloud in one process, from a seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -26,12 +26,11 @@ from xingliu.sim.plane import Decide, Plane
 from xingliu.sim.requests import Requests
 from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.tenancy.model import Actor
-from xingliu.workloads.model import FINAL, Job, JobState, PendingReason
+from xingliu.workloads.model import LIVE, Job, PendingReason
 
 STEPS = 50
 DRAIN_STEPS_MAX = 1500
 LONGEST_STEP_US = 3 * SECOND_US
-NOT_OVER = frozenset(JobState) - FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +88,16 @@ class SimCloud:
         self.estate = draw_estate(self.dice.of("estate"))
         assert self.plane is not None, "nothing goes wrong before the first step"
         self.actors: dict[UserId, Actor] = settle_in(self.plane, self.estate)
-        gpus = has_gpus(self.estate)
-        weights = SUBMIT_ONLY if self.calm else WEIGHTS
-        self.people: People = People(self.dice.of("people"), self.dice.of("jobs"), weights, gpus=gpus)
-        self._interrupters: People = People(self.dice.of("interrupters"), self.dice.of("their jobs"), MEDDLESOME, gpus=gpus)
+        self.people: People = self._people("people", "jobs", SUBMIT_ONLY if self.calm else WEIGHTS)
+        self._interrupters: People = self._people("interrupters", "their jobs", MEDDLESOME)
         self._amid_cycle: bool = False
         self.requests: Requests = Requests(self)
         self.accidents: Accidents = Accidents(self)
         self.invariants: Invariants = Invariants(self)
+
+    def _people(self, who: str, what: str, weights: Mapping[str, int]) -> People:
+        dice, jobs, arrays = (self.dice.of(purpose) for purpose in (who, what, f"arrays of {what}"))
+        return People(dice, jobs, arrays, weights, gpus=has_gpus(self.estate))
 
     # Processes ----------------------------------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ class SimCloud:
 
     def jobs_left(self) -> list[Job]:
         with MemoryStore(self.record).read() as unit:
-            return unit.jobs.find({"state": NOT_OVER})
+            return unit.jobs.find({"state": LIVE})
 
     def say(self, line: str) -> None:
         self._tell(f"{self.timeline.true_us / SECOND_US:10.3f}  {line}")

@@ -63,6 +63,7 @@ class Invariants:
             self._check_quota(unit, jobs, leases)
             self._check_leases(unit, jobs, leases)
             self._check_holds(unit, leases)
+            self._check_arrays(jobs)
             self._check_evictions(jobs)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
@@ -127,6 +128,12 @@ class Invariants:
                 since = max(_last(unit, "queue.held", held), *(_last(unit, "queue.updated", queue.name) for queue in path))
                 late = _last(unit, "job.placed", lease.job) > since
                 self.hold(not late, f"{lease.job} was placed though queue {held} is held")
+
+    def _check_arrays(self, jobs: Mapping[JobId, Job]) -> None:
+        """No more elements hold nodes at once than may."""
+        held = Counter((job.array.id, job.array.max_parallel) for job in jobs.values() if job.array and job.state in HOLDING)
+        for (array, most), count in held.items():
+            self.hold(most is None or count <= most, f"{count} elements of {array} hold nodes, and at most {most} may")
 
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""

@@ -21,7 +21,7 @@ class Wish:
 
     Attributes:
         verb: submit, stop, hold, release, drain, resume, apply, forget, remember, hold queue,
-            release queue, stop many, hold many, release many.
+            release queue, stop many, hold many, release many, stop array, hold array, release array.
         chance: in [0, 1), chooses among the jobs, nodes or tenants there are when it comes to it.
         document: of a submission or an operator file.
     """
@@ -46,6 +46,9 @@ WEIGHTS = {
     "stop many": 1,
     "hold many": 2,
     "release many": 3,
+    "stop array": 1,
+    "hold array": 2,
+    "release array": 3,
 }
 SUBMIT_ONLY = {"submit": 1}
 MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submit": 1, "hold queue": 1, "hold many": 1}
@@ -54,8 +57,8 @@ MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submi
 class People:
     """Draws wishes, each verb by its weight."""
 
-    def __init__(self, dice: Random, jobs: Random, weights: Mapping[str, int], *, gpus: bool) -> None:
-        self._dice, self._jobs, self._weights, self._gpus = dice, jobs, weights, gpus
+    def __init__(self, dice: Random, jobs: Random, arrays: Random, weights: Mapping[str, int], *, gpus: bool) -> None:
+        self._dice, self._jobs, self._arrays, self._weights, self._gpus = dice, jobs, arrays, weights, gpus
         self._submitted = 0
 
     def wishes(self) -> list[Wish]:
@@ -90,4 +93,12 @@ class People:
             document["queue"] = dice.choice(QUEUES)
         if dice.random() < 0.2:
             document["secrets"] = ["TOKEN"]
-        return document
+        return document | self._array()
+
+    def _array(self) -> dict[str, object]:
+        """Now and then many jobs of one file, some of which may run at once."""
+        dice = self._arrays
+        if dice.random() >= 0.1:
+            return {}
+        most = dice.choice((None, 1, 2))
+        return {"array": f"0-{dice.randint(0, 4)}", **({} if most is None else {"max_parallel": most})}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from xingliu.control.arrays import Arrays
 from xingliu.control.bootstrap import bootstrap
 from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
@@ -55,6 +56,7 @@ class Plane:
         self.scheduling = Scheduling(store, self.world, launcher, launches, clock, decide=decide)
         self.health = Health(store, self.world, launcher, clock)
         self.jobs = Jobs(store, self.world, self.scheduling, clock, wake=nothing)
+        self.arrays = Arrays(store, self.world, self.scheduling, self.jobs, clock, wake=nothing)
         self.bulk = BulkJobs(store, self.world, clock, wake=nothing)
         self.submissions = Submissions(store, self.world, self.scheduling, clock, ids, wake=nothing, check_space=nothing)
         self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xingliu.control.bootstrap import ADMIN
 from xingliu.control.bulk import Selector
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import JobId, UserId
+from xingliu.kernel.ids import JobId, UserId, element_id
 from xingliu.sim.estate import TENANTS, draw_queues, has_gpus
 from xingliu.sim.people import Wish
 from xingliu.sim.plane import Plane
@@ -52,6 +52,9 @@ class Requests:
             "stop many": self._many,
             "hold many": self._many,
             "release many": self._many,
+            "stop array": self._array_verb,
+            "hold array": self._array_verb,
+            "release array": self._array_verb,
         }[wish.verb](wish)
 
     def stop(self, job: JobId) -> None:
@@ -75,7 +78,9 @@ class Requests:
         assert document is not None, "submissions carry their job file"
 
         def submit(plane: Plane) -> None:
-            self.submitted.add(plane.submissions.submit(actor, document).id)
+            job = plane.submissions.submit(actor, document)
+            array = job.array
+            self.submitted |= {job.id} if array is None else {element_id(array.id, n, digits=1) for n in range(array.size)}
 
         self._cloud.guarded(submit)
 
@@ -91,6 +96,22 @@ class Requests:
                 "release": lambda plane: plane.jobs.release(actor, job.id),
             }
             self._cloud.guarded(verbs[wish.verb])
+
+    def _array_verb(self, wish: Wish) -> None:
+        """For all elements of an array at once."""
+        left = [job for job in self._cloud.jobs_left() if job.array is not None]
+        if left:
+            job, verb = left[int(wish.chance * len(left))], wish.verb.partition(" ")[0]
+            array, actor = job.array_id, self._cloud.actors[job.user]
+            assert array is not None, "only elements were looked at"
+            for element in (each for each in left if each.array_id == array):
+                self.asked[element.id].add(verb)
+            verbs: dict[str, Callable[[Plane], object]] = {
+                "stop": lambda plane: plane.arrays.stop(actor, array),
+                "hold": lambda plane: plane.arrays.hold(actor, array),
+                "release": lambda plane: plane.arrays.release(actor, array),
+            }
+            self._cloud.guarded(verbs[verb])
 
     def _many(self, wish: Wish) -> None:
         """A member or the admin, for all jobs of a queue or in a state; every one that is there may be reached."""

@@ -37,6 +37,7 @@ class JobState(StrEnum):
 
 
 FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED})
+LIVE = frozenset(JobState) - FINAL
 
 
 class StopWhy(StrEnum):

@@ -30,7 +30,8 @@ def _text(name: str) -> sa.Column[str]:
 
 
 def upgrade() -> None:
-    if op.get_bind().dialect.name == "postgresql":
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    if postgresql:
         op.execute("SET LOCAL lock_timeout = '5s'")
     tables = sa.MetaData(naming_convention=NAMES)
     for there in ("tenants", "projects", "users"):
@@ -58,6 +59,8 @@ def upgrade() -> None:
     op.create_index("ix_workloads_array_id_state", "workloads", ["array_id", "state"])
     op.create_index("ix_workloads_array_id_array_index", "workloads", ["array_id", "array_index"])
     _move(op.get_bind(), specs)
+    if postgresql:
+        op.execute("SET CONSTRAINTS ALL IMMEDIATE")  # or rows that still wait for their check keep columns from being dropped
     op.drop_column("workloads", "spec")
     op.drop_column("workloads", "spec_document")
 
