@@ -163,7 +163,7 @@ class Invariants:
         What may come: the job is stopped or held, a queue's bounds change, or a node of the promised ones fails or drains.
         """
         plane = self._cloud.plane
-        promised = {job.id for job in jobs.values() if job.claim is not None}
+        claims = {job.id: job.claim for job in jobs.values() if job.claim is not None and job.claim.by_eviction}
         for job in jobs.values():
             if job.stop_why in FOR_ANOTHER:
                 self.hold(job.stopped_for in jobs, f"{job.id} stops for {job.stopped_for}, which is nobody")
@@ -171,12 +171,12 @@ class Invariants:
             self.hold(job.claim is None or job.state is JobState.PENDING, f"{job.id} is {job.state} and still claims room")
         for job_id, claim in self._promised.items():
             job = jobs[job_id]
-            kept = job_id in promised or job.state is not JobState.PENDING or job.attempt > claim[0] or job.held
+            kept = job_id in claims or job.state is not JobState.PENDING or job.attempt > claim[0] or job.held
             nodes = {} if plane is None else plane.world.nodes
             broken = any(name not in nodes or nodes[name].state is not NodeState.READY for name in claim[1].nodes)
             self.hold(kept or broken or self._bounds() != claim[2], f"{job_id} was promised {claim[1].nodes}, and got nothing")
         before = {} if self._cloud.clean else self._promised
-        made = {job.id: (job.attempt, job.claim, self._bounds()) for job in jobs.values() if job.claim is not None}
+        made = {job: (jobs[job].attempt, claim, self._bounds()) for job, claim in claims.items()}
         self._promised = {job: before[job] if job in before and before[job][1] == new[1] else new for job, new in made.items()}
 
     def _bounds(self) -> object:
