@@ -226,7 +226,7 @@ OLD_JOB = {
 def test_files_of_jobs_move_out_of_their_rows_and_are_kept_once(url: str) -> None:
     engine = engines.writer(engines.read_url(url))
     with engine.begin() as connection:
-        migrate(connection, None, "0002")
+        migrate(connection, None, "0003")
         found = MetaData()
         found.reflect(connection)
         for table, row in (

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0003"
+REVISION = "0004"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -1,6 +1,6 @@
 """Job files are kept once however many jobs they are of; arrays.
 
-Stage: expand and contract in one: a job's file moves from its row to `specs`. Code of revision 0002 cannot run on it.
+Stage: expand and contract in one: a job's file moves from its row to `specs`. Code of revision 0003 cannot run on it.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0004", "0003"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 NAMES = {
