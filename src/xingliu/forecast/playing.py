@@ -1,23 +1,20 @@
 """A trace played on a fleet: jobs arrive, `decide` places them, they run as long as they ran, and end."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from xingliu.forecast.coming import Coming, Tell
 from xingliu.forecast.estate import Estate
+from xingliu.forecast.lines import Lines
 from xingliu.forecast.shaping import Arrival
 from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.model import PendingJob, Plan, RunningJob, Snapshot, StayPending
 from xingliu.workloads.model import PendingReason
 
-FIRST_SHOWN = 2
-THEN_TIMES = 4
-TELL_EVERY = 256
-
 Decide = Callable[[Snapshot], Plan]
-Tell = Callable[[int, int], None]
 
 
 def by_submission(job: PendingJob) -> tuple[int, JobId]:
@@ -104,7 +101,7 @@ class Played:
 
 
 def play(arrivals: Sequence[Arrival], estate: Estate, policy: Policy, tell: Tell = lambda done, of: None) -> Played:
-    """Play a trace to its end. `tell` hears now and then how many jobs have arrived or ended, of how many such events.
+    """Play a trace to its end. `tell` hears how far it is, as `Coming` says.
 
     `decide` is called at every instant at which something ended or arrived, except where it could do nothing new: when
     nobody waits, or when nothing ended and all who came are like one that waits already.
@@ -114,18 +111,17 @@ def play(arrivals: Sequence[Arrival], estate: Estate, policy: Policy, tell: Tell
 
 class _Play:
     def __init__(self, arrivals: Sequence[Arrival], estate: Estate, policy: Policy, tell: Tell) -> None:
-        self._coming = sorted(arrivals, key=lambda arrival: (arrival.job.submitted_us, arrival.job.id))
-        self._by_id = {arrival.job.id: arrival for arrival in self._coming}
-        self._estate, self._policy, self._tell = estate, policy, tell
-        start_us = self._coming[0].job.submitted_us if self._coming else 0
+        self._coming = Coming(arrivals, tell)
+        self._estate, self._policy = estate, policy
+        start_us = self._coming.next_us or 0
         self._cloud = VirtualCloud(Snapshot(0, 0, start_us, estate.nodes, estate.queues, ()))
-        self._lines: dict[Hashable, dict[JobId, None]] = {}
+        self._lines = Lines()
         self._claims: dict[JobId, None] = {}
-        self._may_stop = any(arrival.job.preemptible for arrival in self._coming)
-        self._left_us = {arrival.job.id: arrival.run_us for arrival in self._coming}
+        self._may_stop = any(arrival.job.preemptible for arrival in arrivals)
+        self._left_us = {arrival.job.id: arrival.run_us for arrival in arrivals}
         self._runs: dict[JobId, list[Run]] = {}
         self._reasons: dict[JobId, str] = {}
-        self._arrived = self._ended = self._decisions = self._told = 0
+        self._decisions = 0
 
     def run(self) -> Played:
         while (now_us := self._next_us()) is not None:
@@ -135,18 +131,16 @@ class _Play:
             new_kind = self._arrive(now_us)
             if self._lines and (gone or new_kind):
                 self._decide()
-            self._progress()
         self._give_up()
-        return Played(self._estate, tuple(map(self._stay, self._coming)), self._decisions)
+        return Played(self._estate, tuple(map(self._stay, self._coming.all)), self._decisions)
 
     def _stay(self, arrival: Arrival) -> Stay:
         job_id = arrival.job.id
         return Stay(arrival, tuple(self._runs.get(job_id, ())), self._reasons.get(job_id, ""))
 
     def _next_us(self) -> int | None:
-        coming = self._coming[self._arrived].job.submitted_us if self._arrived < len(self._coming) else None
-        ending = self._cloud.next_end_us
-        return min((at_us for at_us in (coming, ending) if at_us is not None), default=None)
+        next_ends_us = self._cloud.next_end_us
+        return min((at_us for at_us in (self._coming.next_us, next_ends_us) if at_us is not None), default=None)
 
     def _end(self, gone: RunningJob) -> None:
         """It is done; or it was stopped for another, and goes on later from where it was."""
@@ -158,7 +152,7 @@ class _Play:
         if self._left_us[gone.id]:
             self._join(self._cloud.pending[gone.id])
         else:
-            self._ended += 1
+            self._coming.note()
 
     def _key(self, job: PendingJob) -> Hashable:
         return self._policy.alike(job) if self._policy.alike else job.id
@@ -166,22 +160,14 @@ class _Play:
     def _arrive(self, now_us: int) -> bool:
         """Everyone who comes now joins a line; whether one of them is the first of its kind."""
         new_kind = False
-        while self._arrived < len(self._coming) and self._coming[self._arrived].job.submitted_us <= now_us:
-            job = self._coming[self._arrived].job
+        for job in (arrival.job for arrival in self._coming.until(now_us)):
             new_kind |= self._key(job) not in self._lines
             self._cloud.submit(job)
             self._join(job)
-            self._arrived += 1
         return new_kind
 
     def _join(self, job: PendingJob) -> None:
-        """Into the line of its kind, at its turn."""
-        key, turn, pending = self._key(job), self._policy.turn, self._cloud.pending
-        line = self._lines.setdefault(key, {})
-        last = next(reversed(line), None)
-        line[job.id] = None
-        if last is not None and turn(pending[last]) > turn(job):
-            self._lines[key] = dict.fromkeys(sorted(line, key=lambda each: turn(pending[each])))
+        self._lines.join(job.id, self._key(job), self._policy.turn(job))
 
     def _decide(self) -> None:
         """Where jobs may be stopped for others, what was just placed may be too: then once more, as the next cycle would."""
@@ -211,34 +197,18 @@ class _Play:
             self._reasons[stay.job] = stay.wait.sentence
 
     def _plan_of_enough(self) -> Plan:
-        """The plan for all who wait, found by showing the first few of each kind, more where all shown were placed."""
-        shown = dict.fromkeys(self._lines, FIRST_SHOWN)
-        while True:
-            plan = self._policy.decide(self._cloud.snapshot(self._first(shown)))
-            self._decisions += 1
-            stay = {decision.job for decision in plan.decisions if isinstance(decision, StayPending)}
-            short = [
-                key for key, line in self._lines.items() if shown[key] < len(line) and stay.isdisjoint(islice(line, shown[key]))
-            ]
-            if not short:
-                return plan
-            for key in short:
-                shown[key] *= THEN_TIMES
+        plan, asked = self._lines.plan(self._plan)
+        self._decisions += asked
+        return plan
 
-    def _first(self, shown: Mapping[Hashable, int]) -> Iterator[PendingJob]:
-        """The first few of each line, and everyone for whom room is kept."""
-        first = dict.fromkeys(self._claims)
-        for key, line in self._lines.items():
-            first.update(dict.fromkeys(islice(line, shown[key])))
-        return (self._cloud.pending[job_id] for job_id in first)
+    def _plan(self, first: Iterable[JobId]) -> Plan:
+        """The plan for those, and for everyone for whom room is kept."""
+        shown = dict.fromkeys([*self._claims, *first])
+        return self._policy.decide(self._cloud.snapshot(self._cloud.pending[job_id] for job_id in shown))
 
     def _leave(self, job_id: JobId) -> None:
-        key = self._key(self._cloud.pending[job_id])
-        line = self._lines[key]
-        del line[job_id]
+        self._lines.leave(job_id)
         self._claims.pop(job_id, None)
-        if not line:
-            del self._lines[key]
 
     def _give_up(self) -> None:
         """Nothing runs any more and nothing comes: who still waits never starts."""
@@ -248,9 +218,3 @@ class _Play:
                 reason = decision.wait.sentence if isinstance(decision, StayPending) else "It was still waiting at the end."
                 self._reasons[decision.job] = reason
                 del self._cloud.pending[decision.job]
-
-    def _progress(self) -> None:
-        done = self._arrived + self._ended
-        if done - self._told >= TELL_EVERY:
-            self._told = done
-            self._tell(done, 2 * len(self._coming))

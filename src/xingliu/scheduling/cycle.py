@@ -58,7 +58,7 @@ class Cycle:
         self.put_off: set[QueueName] = set()
         self.reserving: dict[QueueName, JobId] = {}
         self.reserved_now = 0
-        self.room = Room(snapshot.nodes)
+        self.room = Room(snapshot.nodes, policy.pick)
         self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: self.capacity)
         self.borrowers: list[PendingJob] = []
         self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: self.capacity)

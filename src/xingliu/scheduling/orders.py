@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xingliu.fleet.model import QueueOrder
 from xingliu.scheduling.eviction import Rule, preempt_or_reclaim
 from xingliu.scheduling.model import PendingJob
-from xingliu.scheduling.room import Amount
+from xingliu.scheduling.room import Amount, Pick, Shelf
 
 NEVER_US = 1 << 62
 
@@ -58,11 +58,13 @@ class Policy:
     Attributes:
         order: by shares down the tree of queues, in each of them by its own order; any other is of all jobs in one line.
         score: of the tightest node of each flavor that fits; the flavor with the lowest is taken, then by name.
+        pick: which nodes of that flavor, of those that fit: `Shelf.tightest`, or `Shelf.first` by name.
         rule: whether, and why, one job may have another stopped.
     """
 
     order: Order = FAIR
     score: Score = tightest
+    pick: Pick = Shelf.tightest
     rule: Rule = preempt_or_reclaim
 
 

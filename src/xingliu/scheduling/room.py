@@ -5,8 +5,9 @@ largest first, so that the number of nodes a request fits is one bisection and t
 that point. A question costs O(cells x log nodes); the number of cells is that of distinct free (GPUs, cores), not of nodes.
 """
 
+import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from xingliu.fleet.model import NodeState
@@ -119,6 +120,15 @@ class Shelf:
                 break
         return found
 
+    def first(self, asked: Amount, most: int) -> list[Spot]:
+        """At most `most` nodes that `asked` fits, first by name."""
+        fitting = (
+            Spot(Amount(gpus, cores, -memory), -node)
+            for (gpus, cores), fit in self._fitting(asked)
+            for memory, node in self._cells[gpus, cores][:fit]
+        )
+        return heapq.nsmallest(most, fitting, key=lambda spot: spot.node)
+
     def take(self, spot: Spot) -> None:
         """Remove a node that is here."""
         (gpus, cores, memory), node = spot
@@ -140,10 +150,14 @@ class Shelf:
         return Spot(Amount(gpus, cores, -memory), -node)
 
 
+Pick = Callable[[Shelf, Amount, int], list[Spot]]
+
+
 class Room:
     """What is free on the ready nodes, and what placing and keeping takes from it. It only shrinks. Nodes go by number."""
 
-    def __init__(self, nodes: Iterable[NodeView]) -> None:
+    def __init__(self, nodes: Iterable[NodeView], pick: Pick = Shelf.tightest) -> None:
+        self._pick = pick
         self.nodes = sorted(nodes, key=lambda node: node.name)
         self.models: dict[FlavorName, str | None] = {}
         ready: dict[FlavorName, list[Spot]] = {}
@@ -179,8 +193,8 @@ class Room:
         return found >= replicas
 
     def take(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[Taken]:
-        """Take the tightest nodes, which `fits` said there are: each with its lowest free GPU indices, in node order."""
-        return self.take_on(flavor, asked, [spot.node for spot in self.shelves[flavor].tightest(asked, replicas)])
+        """Take nodes, which `fits` said there are: each with its lowest free GPU indices, in node order."""
+        return self.take_on(flavor, asked, [spot.node for spot in self._pick(self.shelves[flavor], asked, replicas)])
 
     def take_on(self, flavor: FlavorName, asked: Amount, numbers: Iterable[int]) -> list[Taken]:
         """The same on given nodes, which have the room."""
