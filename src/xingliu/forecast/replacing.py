@@ -66,7 +66,7 @@ class Anew:
 
     Attributes:
         rank: lower goes first. Of one rank, who runs goes before who waits, who was stopped comes next, and then who came
-            to that rank first.
+            to that rank first; of those who come to it at one instant, who was submitted first.
         next_wake: for how long one that runs may go on until all is decided anew, though nothing ends or arrives.
         pick: which nodes are taken, of those that fit.
     """
@@ -118,6 +118,7 @@ class _Play:
         self._estate, self._policy, self._decide = estate, policy, decide
         self._order = SchedulingPolicy(Order(policy.name, self._turn), pick=policy.pick, rule=stop_nothing)
         self._kinds: dict[JobId, Hashable] = {arrival.job.id: same_request(arrival.job) for arrival in arrivals}
+        self._came = {arrival.job.id: number for number, arrival in enumerate(self._coming.all)}
         self._lines = Lines()
         self._standings: dict[JobId, Standing] = {}
         self._turns: dict[JobId, _Turn] = {}
@@ -146,7 +147,7 @@ class _Play:
         """Move on to `now_us`; who is done goes, and all others that ran go back into the line, at the end of a new rank."""
         passed_us, self._now_us = now_us - self._now_us, now_us
         ran, self._running = self._running, {}
-        for job_id in list(ran):
+        for job_id in sorted(ran, key=self._came.__getitem__):
             standing = self._standings[job_id]
             standing = self._standings[job_id] = Standing(standing.arrival, standing.ran_us + passed_us)
             if standing.left_us:
