@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """`ratio` is times better than the peer (above 1 is ahead), None where there is no peer."""
+    """`ratio` is times better than the peer (above 1 is ahead), None where there is no peer; `ours` None: nothing to measure."""
 
     name: str
     unit: str
-    ours: float
+    ours: float | None
     peer: float | None
     ratio: float | None
     more: dict[str, object]

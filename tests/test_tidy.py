@@ -88,6 +88,14 @@ def test_every_room_says_in_thirty_lines_what_it_is() -> None:
     assert not [name for name, readme in readmes.items() if readme.read_text().count("\n") > 30]
 
 
+def test_a_bench_of_schedules_has_no_event_loop_of_its_own() -> None:
+    """`forecast` moves time on, and `decide` places; what reads files and prints a table does neither."""
+    for path in (SRC.parents[1] / "bench" / name for name in ("papers.py", "muri.py")):
+        tree = list(ast.walk(ast.parse(path.read_text())))
+        assert not [node.lineno for node in tree if isinstance(node, ast.While)]
+        assert "heapq" not in {name.name for node in tree if isinstance(node, ast.Import) for name in node.names}
+
+
 def test_every_package_that_is_pinned_says_what_it_is_for() -> None:
     project = tomllib.loads((SRC.parents[1] / "pyproject.toml").read_text())["project"]
     pinned = [text.partition("==") for text in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
