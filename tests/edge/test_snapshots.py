@@ -32,7 +32,7 @@ def test_an_exported_snapshot_replays_to_the_same_plan_without_a_cloud(
     assert (b"held-up" in data) is not bool(options)
     away = LivingCloud(tmp_path / "nowhere")
     replayed = away.xl("snapshot", "replay", str(file))
-    assert "The same plan as in the file." in replayed.stdout and "2 ExceedsLimit" in replayed.stdout
+    assert "The same plan as in the file." in replayed.stdout and "2 InvalidRequest" in replayed.stdout
     job = next(iter(json.loads(away.xl("snapshot", "replay", "--json", str(file)).stdout)["decisions"]))
     assert "It asks for" in away.xl("snapshot", "replay", "--job", job, str(file)).stdout
 

@@ -90,8 +90,9 @@ def job(
     preemptible: bool = False,
     user: str = "ada",
     project: str = "t/p",
+    due: int | None = None,
 ) -> PendingJob:
-    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit."""
+    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit; `due`: its deadline, in minutes."""
     return PendingJob(
         id=JobId(name),
         name=name,
@@ -105,6 +106,7 @@ def job(
         time_left_us=None if minutes is None else minutes * MINUTE,
         user=UserId(user),
         preemptible=preemptible,
+        deadline_us=None if due is None else NOW_US + due * MINUTE,
     )
 
 
@@ -254,6 +256,7 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         minutes=draw(st.none() | st.integers(1, 20)),
         preemptible=draw(st.booleans()),
         user=draw(st.sampled_from(["ada", "ada", "bob"])),
+        due=draw(st.none() | st.integers(-9, 90)),
     )
 
 

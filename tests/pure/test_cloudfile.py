@@ -151,7 +151,7 @@ REFUSED = {
     ("h100: 12", "h100: -1"): "line 16: queues[0].quota.h100: -1 is not a number of cores or GPUs from 0 to 1000000000",
     ("name: open}", "name: open, weight: 0}"): "line 17: queues[1].weight: 0 is not a whole number from 1 to 1000000",
     ("name: open}", "name: open, order: fifo}"): (
-        "line 17: queues[1].order: 'fifo' is not one of fair, first-come, shortest-first"
+        "line 17: queues[1].order: 'fifo' is not one of fair, first-come, shortest-first, deadline"
     ),
     (
         "name: open}",

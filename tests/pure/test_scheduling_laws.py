@@ -212,6 +212,10 @@ def test_every_reason_is_true(snapshot: Snapshot) -> None:
             assert TRUE_WHEN[stay.wait.reason](snapshot, plan, wanted[stay.job]), stay
 
 
+def _invalid(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    return not _flavors(of, _whole(snapshot))
+
+
 def _held(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
     return of.held or any(queue.held for queue in snapshot.queues if queue.name == of.queue)
 
@@ -234,7 +238,7 @@ def _possible(snapshot: Snapshot, of: PendingJob) -> set[str]:
 
 
 def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    return not _possible(snapshot, of)
+    return bool(_flavors(of, _whole(snapshot))) and not _possible(snapshot, of)
 
 
 def _no_quota(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -301,6 +305,7 @@ def _makes_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
 TRUE_WHEN = {
     Reason.RESERVED_FOR_OTHERS: _reserved,
     Reason.PREEMPTION_IN_PROGRESS: _makes_room,
+    Reason.INVALID_REQUEST: _invalid,
     Reason.HELD: _held,
     Reason.EXCEEDS_LIMIT: _exceeds,
     Reason.WAITING_FOR_QUOTA: _no_quota,

@@ -136,7 +136,7 @@ def test_another_plan_is_told_job_by_job() -> None:
     other = decide(replace(BUSY, nodes=BUSY.nodes[:1]))
     told = differences(plan, other)
     assert [line.split(":")[0] for line in told] == ["k"]
-    assert "starts on g1:0,1; now waits: ExceedsLimit" in told[0]
+    assert "starts on g1:0,1; now waits: InvalidRequest" in told[0]
     assert differences(plan, replace(plan, cycle=9)) == [
         "the same is decided for every job, for reasons that are worded otherwise or in another order"
     ]

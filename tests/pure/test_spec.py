@@ -43,6 +43,7 @@ setup: pip install -r requirements.txt
 run: |
   torchrun train.py
 time_limit: 1h30m
+deadline: 2026-12-24T03:00:00.25+01:00
 priority: high
 checkpoint: {path: ckpt/last, every: 30m, signal: SIGUSR1, grace: 120s}
 restart: {on_events: [node-failure, "exit:33"], max: 10}
@@ -75,6 +76,7 @@ def test_a_full_file_means_what_it_says() -> None:
         secrets=("WANDB_API_KEY",),
         setup="pip install -r requirements.txt",
         time_limit_us=5_400_000_000,
+        deadline_us=1_798_077_600_250_000,
         priority=Priority.HIGH,
         checkpoint=Checkpoint("ckpt/last", 1_800_000_000, "SIGUSR1", 120_000_000),
         restart=RestartPolicy(("node-failure", "exit:33"), 10),
@@ -107,6 +109,13 @@ REFUSED = {
     "gpu: 1": "there is no key 'gpu'; it is 'resources.gpu' here",
     "shm_size: 1GB": "there is no key 'shm_size'; it is 'resources.shm' here",
     "zzz: 1": "there is no key 'zzz'",
+    "deadline: 36h": "deadline: '36h' is not an instant",
+    "deadline: 2026-12-24T03:00:00": "deadline: '2026-12-24T03:00:00' is not an instant with its zone",
+    "deadline: 2026-12-24": "deadline: '2026-12-24' is not an instant with its zone",
+    "deadline: 1969-12-24T03:00:00Z": "deadline: '1969-12-24T03:00:00Z' is not an instant from 1970 to 2199",
+    "deadline: 2026-02-30T03:00:00Z": "deadline: '2026-02-30T03:00:00Z' is not an instant",
+    "deadline: 7": "deadline: 7 is not an instant",
+    "due_date: 2026-12-24T03:00:00Z": "there is no key 'due_date'; it is 'deadline' here",
     "preemptible: maybe": "preemptible: 'maybe' is not true or false",
     "array: [1]": "array: a list is not indices",
     "tasks: 3": "there is no key 'tasks'",

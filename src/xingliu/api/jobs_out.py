@@ -7,6 +7,7 @@ from xingliu.api.shapes import Out
 from xingliu.control.jobs import Why
 from xingliu.control.submissions import JobPlan
 from xingliu.fleet.quote import Quote
+from xingliu.scheduling.deadlines import Due
 from xingliu.scheduling.line import Position
 from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
@@ -68,6 +69,7 @@ class JobOut(Out):
     wait: WaitOut | None
     resources: RequestOut
     time_limit_us: int | None
+    deadline_us: int | None
     array: PartOut | None
     spec: dict[str, Any]
 
@@ -88,10 +90,20 @@ class PositionOut(Out):
     of: int
 
 
+class DueOut(Out):
+    """How it stands with a deadline: `start_by_us` is the last start from which all of its time limit fits; `missed` if past."""
+
+    at_us: int
+    start_by_us: int
+    missed: bool
+    sentence: str
+
+
 class WhyOut(Out):
     """`reason` is null for a job that does not wait, or that no cycle has looked at yet.
 
-    `position` is null where it is not in line; `hold` is of the queue that is held, where that is why it waits.
+    `position` is null where it is not in line; `hold` is of the queue that is held, where that is why it waits;
+    `due` is null where it has no deadline.
     """
 
     job: str
@@ -105,6 +117,7 @@ class WhyOut(Out):
     cycle: int | None
     position: PositionOut | None
     hold: HoldOut | None
+    due: DueOut | None
 
 
 class SavedOut(Out):
@@ -162,6 +175,7 @@ class PlanOut(Out):
     expected_start_us: int | None
     expected_basis: str
     list_price: ListPriceOut | None
+    due: DueOut | None
     seats: list[SeatOut]
     spec: dict[str, Any]
 
@@ -192,6 +206,7 @@ def job_out(job: Job) -> JobOut:
         wait=_wait(job.wait) if job.wait is not None else None,
         resources=_request(spec.resources),
         time_limit_us=spec.time_limit_us,
+        deadline_us=spec.deadline_us,
         array=_part(job.array) if job.array is not None else None,
         spec=dict(job.kept.document),
     )
@@ -211,7 +226,14 @@ def why_out(why: Why) -> WhyOut:
         cycle=wait.cycle if wait else None,
         position=_position(why.position) if why.position else None,
         hold=hold_out(why.hold),
+        due=_due(why.due),
     )
+
+
+def _due(due: Due | None) -> DueOut | None:
+    if due is None:
+        return None
+    return DueOut(at_us=due.at_us, start_by_us=due.start_by_us, missed=due.missed, sentence=due.sentence)
 
 
 def _position(position: Position) -> PositionOut:
@@ -228,6 +250,7 @@ def plan_out(plan: JobPlan) -> PlanOut:
         expected_start_us=expectation.start_us,
         expected_basis=expectation.basis,
         list_price=_price(plan.quote) if plan.quote else None,
+        due=_due(plan.due),
         seats=[SeatOut(rank=seat.rank, node=seat.node, gpus=list(seat.gpus)) for seat in plan.what_if.seats],
         spec=job_document(plan.spec),
     )

@@ -71,6 +71,7 @@ class InLineOut(Out):
     priority: str
     nodes: int
     submitted_us: int
+    deadline_us: int | None
     reason: str | None
 
 
@@ -161,6 +162,7 @@ def _in_line(position: int, job: Job) -> InLineOut:
         priority=job.spec.priority.value,
         nodes=job.spec.nodes,
         submitted_us=job.submitted_us,
+        deadline_us=job.spec.deadline_us,
         reason=job.wait.reason.value if job.wait is not None else None,
     )
 

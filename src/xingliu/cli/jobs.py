@@ -1,6 +1,6 @@
 """Everyday verbs: ps, why, stop, hold, release; of jobs, and of arrays as a whole."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -173,15 +173,24 @@ def _tell_why(session: Session, answer: Json) -> None:
     if answer.get("reason"):
         numbers = evidence(answer.get("numbers") or {})
         click.echo(f"  {answer['reason']}, by cycle {answer['cycle']}{f': {numbers}' if numbers else ''}")
-    if place := answer.get("position"):
-        click.echo(f"  position {place['number']} of {place['of']} in queue {place['queue']}")
-    if held := answer.get("hold"):
-        click.echo(f"  queue {held['queue']} is held by {held['actor']} since {show_time(held['since_us'])}: {held['reason']}")
-    for other in (answer.get("ahead") or [])[:10]:
-        click.echo(f"  ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}")
-    if len(answer.get("ahead") or []) > 10:
-        click.echo(f"  ahead: {len(answer['ahead']) - 10} more")
+    for line in _circumstances(answer):
+        click.echo(f"  {line}")
     click.echo(show_start(answer.get("expected_start_us"), answer.get("expected_basis") or ""))
+
+
+def _circumstances(answer: Json) -> Iterator[str]:
+    """Its place in line, who holds its queue, its deadline, who goes first: where there are such."""
+    if place := answer.get("position"):
+        yield f"position {place['number']} of {place['of']} in queue {place['queue']}"
+    if held := answer.get("hold"):
+        yield f"queue {held['queue']} is held by {held['actor']} since {show_time(held['since_us'])}: {held['reason']}"
+    if due := answer.get("due"):
+        yield f"deadline {show_time(due['at_us'])}: {due['sentence']}"
+    ahead = answer.get("ahead") or []
+    for other in ahead[:10]:
+        yield f"ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}"
+    if len(ahead) > 10:
+        yield f"ahead: {len(ahead) - 10} more"
 
 
 def evidence(numbers: Json) -> str:

@@ -13,7 +13,7 @@ from xingliu.kernel.units import show_duration
 Json = dict[str, Any]
 LINE_SHOWN = 20
 HEADERS = ("QUEUE", "ORDER", "QUOTA", "IN USE", "BORROWED", "LENT", "RUNNING", "WAITING")
-LINE_HEADERS = ("POSITION", "JOB", "NAME", "PROJECT", "USER", "PRIORITY", "NODES", "SUBMITTED", "WHY")
+LINE_HEADERS = ("POSITION", "JOB", "NAME", "PROJECT", "USER", "PRIORITY", "NODES", "SUBMITTED", "DEADLINE", "WHY")
 
 
 @click.group()
@@ -150,7 +150,7 @@ def line_lines(line: Json) -> list[str]:
 
 def _in_line(one: Json) -> Sequence[object]:
     named = [one[key] for key in ("position", "job", "name", "project", "user", "priority", "nodes")]
-    return *named, show_time(one["submitted_us"]), one.get("reason")
+    return *named, show_time(one["submitted_us"]), show_time(one.get("deadline_us")), one.get("reason")
 
 
 def _print_queue(found: Json) -> None:

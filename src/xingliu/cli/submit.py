@@ -188,6 +188,8 @@ def show_plan(planned: Json, *, err: bool = False) -> None:
         )
     if planned["verdict"] == "later":
         click.echo(show_start(planned.get("expected_start_us"), planned.get("expected_basis") or ""), err=err)
+    if due := planned.get("due"):
+        click.echo(due["sentence"], err=err)
     if price := planned.get("list_price"):
         click.echo(_price(price), err=err)
 

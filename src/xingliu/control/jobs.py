@@ -14,6 +14,7 @@ from xingliu.forecast.model import Expectation
 from xingliu.forecast.replay import expected_start
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.ids import JobId, QueueName, UserId
+from xingliu.scheduling.deadlines import Due, due
 from xingliu.scheduling.line import Position
 from xingliu.scheduling.policy import decide
 from xingliu.tenancy.model import Actor
@@ -27,7 +28,7 @@ from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease, Wait
 class Why:
     """Why a job is where it is: its wait with the last cycle's numbers, and when it may start.
 
-    `position`: in the line of its queue; `hold`: of the queue that keeps it from starting.
+    `position`: in the line of its queue; `hold`: of the queue that keeps it from starting; `due`: whether its deadline holds.
     """
 
     job: Job
@@ -36,6 +37,7 @@ class Why:
     ahead: tuple[Job, ...]
     position: Position | None = None
     hold: Hold | None = None
+    due: Due | None = None
 
 
 class Jobs:
@@ -80,11 +82,13 @@ class Jobs:
         wait = self._scheduling.waits.get(job.id, job.wait)
         ahead = tuple(self._world.jobs[other] for other in jobs_ahead(wait) if sees(other))
         snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=self._clock.now_us())
-        if all(pending.id != job.id for pending in snapshot.pending):
+        pending = next((pending for pending in snapshot.pending if pending.id == job.id), None)
+        if pending is None:
             return Why(job, None, None, ())
         expectation = discreet(expected_start(snapshot, job.id, decide), sees)
         position, hold = self._scheduling.line.position(job.id), self._hold(wait)
-        return Why(job, unnamed(wait) if wait is not None else None, expectation, ahead, position, hold)
+        said = unnamed(wait) if wait is not None else None
+        return Why(job, said, expectation, ahead, position, hold, due(pending, snapshot.now_us))
 
     def _hold(self, wait: Wait | None) -> Hold | None:
         """Of the queue on its path that somebody holds, where that is why it waits."""

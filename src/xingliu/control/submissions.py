@@ -22,6 +22,9 @@ from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.events import EventDraft
 from xingliu.kernel.ids import ArrayId, BlobId, Ids, ProjectId, QueueName, SecretId, element_id, replica_id, role_id
+from xingliu.kernel.problems import InvalidDocument
+from xingliu.kernel.units import show_duration
+from xingliu.scheduling.deadlines import Due, due
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
@@ -40,6 +43,7 @@ class JobPlan:
     spec: JobSpec
     what_if: WhatIf
     quote: Quote | None
+    due: Due | None
 
 
 class Submissions:
@@ -63,13 +67,14 @@ class Submissions:
         """What would happen, changing nothing. Raises InvalidDocument, Unknown, Forbidden, NotALeaf."""
         spec = read_job(Document.of(document))
         now_us = self._clock.now_us()
+        _check_deadline(spec, document, now_us)
         with self._store.read() as unit:
             job = self._new_job(unit, actor, spec, document, project, None, now_us)
             visible = Scope(unit, actor).visible_projects()
         snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=now_us)
         answer = what_if(snapshot, pending_job(job))
         priced = self._quote(spec, answer)
-        return JobPlan(spec, self._discreet(answer, visible), priced)
+        return JobPlan(spec, self._discreet(answer, visible), priced, due(pending_job(job), now_us))
 
     def _discreet(self, answer: WhatIf, visible: frozenset[ProjectId] | None) -> WhatIf:
         sees = partial(self._world.shows, visible)
@@ -99,6 +104,7 @@ class Submissions:
             request = {"document": document, "project": job.project, "blob": blob}
             if (earlier := made_before(unit, actor, idempotency_key, request)) is not None:
                 return Scope(unit, actor).job(earlier)
+            _check_deadline(spec, document, now_us)
             jobs = _record(unit, job)
             keep_receipt(unit, actor, idempotency_key, request, jobs[0].id, now_us)
         self._wake()
@@ -170,6 +176,15 @@ class Submissions:
             for flavor in candidates
         ]
         return max(quotes, key=lambda found: found.per_hour_minor)
+
+
+def _check_deadline(spec: JobSpec, document: Mapping[str, object], now_us: int) -> None:
+    """Raises InvalidDocument where it is past."""
+    if spec.deadline_us is not None and spec.deadline_us <= now_us:
+        late = show_duration(now_us - spec.deadline_us)
+        of = Document.of(document)
+        problem = of.problem(("deadline",), f"deadline: it passed {late} ago", "Write a later one, or leave it out.")
+        raise InvalidDocument(of.source, (problem,))
 
 
 def _record(unit: Unit, job: Job) -> list[Job]:

@@ -270,6 +270,7 @@ def pending_job(job: Job) -> PendingJob:
         user=job.user,
         preemptible=spec.preemptible,
         claim=job.claim,
+        deadline_us=spec.deadline_us,
         array=job.array,
     )
 

@@ -14,11 +14,12 @@ LEVELS = ("region", "zone", "pod", "rack")
 
 
 class QueueOrder(StrEnum):
-    """Who goes first in a queue, below priority: whose user held least lately, who came first, who has least left to run."""
+    """Who goes first in a queue, below priority: by past use, by submission, by what is left to run, or by deadline."""
 
     FAIR = "fair"
     FIRST_COME = "first-come"
     SHORTEST_FIRST = "shortest-first"
+    DEADLINE = "deadline"
 
     @classmethod
     def along(cls, path: Iterable["QueueOrder | None"]) -> "QueueOrder":

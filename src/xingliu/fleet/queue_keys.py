@@ -58,7 +58,7 @@ _KEYS = (
         "order",
         choice(QueueOrder),
         "Whose turn it is in it, below priority: fair (the user who held least lately), first-come (nobody passes its head), "
-        "shortest-first (by time limit); default that of the queue above it, else fair.",
+        "shortest-first (by time limit), deadline (the earliest; none last); default that of the queue above it, else fair.",
     ),
 )
 

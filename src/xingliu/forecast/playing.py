@@ -12,7 +12,7 @@ from xingliu.forecast.shaping import Arrival
 from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.model import PendingJob, Plan, RunningJob, Snapshot, StayPending
-from xingliu.workloads.model import PendingReason
+from xingliu.workloads.model import NEVER_STARTS
 
 Decide = Callable[[Snapshot], Plan]
 
@@ -191,7 +191,7 @@ class _Play:
         self._claims.pop(stay.job, None)
         if stay.claim is not None:
             self._claims[stay.job] = None
-        if stay.wait.reason is PendingReason.EXCEEDS_LIMIT and stay.job not in self._runs:
+        if stay.wait.reason in NEVER_STARTS and stay.job not in self._runs:
             self._leave(stay.job)
             del self._cloud.pending[stay.job]
             self._reasons[stay.job] = stay.wait.sentence

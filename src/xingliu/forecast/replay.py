@@ -10,7 +10,7 @@ from xingliu.kernel.units import show_duration
 from xingliu.scheduling.model import PendingJob, Place, Plan, RunningJob, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.scheduling.room import suits
-from xingliu.workloads.model import PendingReason, Wait
+from xingliu.workloads.model import NEVER_STARTS, PendingReason, Wait
 
 BLOCKERS_MAX = 20
 STEPS_MAX = 1000
@@ -36,7 +36,7 @@ def what_if(snapshot: Snapshot, job: PendingJob) -> WhatIf:
     decision = _decision(plan, job.id)
     if isinstance(decision, Place):
         return WhatIf(Verdict.NOW, None, expectation)
-    never = decision.wait.reason is PendingReason.EXCEEDS_LIMIT
+    never = decision.wait.reason in NEVER_STARTS
     return WhatIf(Verdict.NEVER if never else Verdict.LATER, decision.wait, expectation)
 
 
@@ -47,7 +47,7 @@ def _expect(snapshot: Snapshot, job: JobId, policy: Decide, plan: Plan) -> Expec
         decision = _decision(plan, job)
         if isinstance(decision, Place):
             return _start(snapshot, cloud, decision, ended)
-        if decision.wait.reason in (PendingReason.HELD, PendingReason.EXCEEDS_LIMIT):
+        if decision.wait.reason in {PendingReason.HELD, *NEVER_STARTS}:
             return _hopeless(decision.wait)
         cloud.follow(plan)
         ended = cloud.step()
@@ -82,7 +82,7 @@ def _start(snapshot: Snapshot, cloud: VirtualCloud, place: Place, ended: tuple[R
 
 
 def _hopeless(wait: Wait) -> Expectation:
-    word = "never" if wait.reason is PendingReason.EXCEEDS_LIMIT else "unknown"
+    word = "never" if wait.reason in NEVER_STARTS else "unknown"
     return Expectation(None, f"{word}: {wait.sentence}")
 
 

@@ -1,11 +1,11 @@
-"""The shapes of quantities: durations, amounts of memory, and numbers counted in thousandths. Written back exactly."""
+"""The shapes of quantities: durations, instants, amounts of memory, and numbers counted in thousandths. Written back exactly."""
 
 from typing import Any
 
 from xingliu.kernel.documents import plain_number
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.keytables import Bad, Entry, Shape
-from xingliu.kernel.units import read_bytes, read_duration_us, show_milli
+from xingliu.kernel.units import read_bytes, read_duration_us, read_instant_us, show_milli, write_instant
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -40,6 +40,22 @@ def duration(*, most_us: int, least_us: int = 1_000) -> Shape:
         return exact_duration(found_us)
 
     return Shape(read, {"type": "string", "examples": ["90s", "30m", "36h", "1h30m"]}, write)
+
+
+def _read_instant(entry: Entry) -> int:
+    try:
+        return read_instant_us(_text(entry.value))
+    except BadValue as error:
+        raise entry.not_a(error.expected, error.advice()) from None
+
+
+def _write_instant(us: Any) -> str:
+    return write_instant(us)
+
+
+INSTANT = Shape(
+    _read_instant, {"type": "string", "examples": ["2026-12-24T03:00:00Z", "2026-12-24T03:00:00+01:00"]}, _write_instant
+)
 
 
 def memory(*, least_bytes: int = 10**6, most_bytes: int = 2**60, or_more: bool = False) -> Shape:

@@ -1,7 +1,7 @@
 """Reading and showing quantities: durations, bytes, instants. Whole numbers inside, words outside."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from xingliu.kernel.errors import BadValue
@@ -28,6 +28,9 @@ _BYTES = {
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 _LONGEST_US = 100 * 366 * 86_400_000_000
 _LARGEST_BYTES = 2**60
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_US = 7_258_118_400_000_000  # 2200-01-01
+_INSTANT = "Write a day, a time and its zone: 2026-12-24T03:00:00Z, or 2026-12-24T03:00:00+01:00."
 
 
 def read_duration_us(text: str) -> int:
@@ -44,6 +47,25 @@ def read_bytes(text: str) -> int:
     if total is None or not 0 < total <= _LARGEST_BYTES:
         raise BadValue(text, "an amount of memory", "Write a number with a unit: 512MB, 64GB, 64GiB.")
     return int(total)
+
+
+def read_instant_us(text: str) -> int:
+    """An ISO 8601 instant with its zone, in microseconds since 1970. Raises BadValue."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadValue(text[:60], "an instant", _INSTANT) from None
+    if found.tzinfo is None:
+        raise BadValue(text[:60], "an instant with its zone", _INSTANT)
+    since_us = (found - _EPOCH) // timedelta(microseconds=1)
+    if not 0 <= since_us < _LATEST_US:
+        raise BadValue(text[:60], "an instant from 1970 to 2199", _INSTANT)
+    return since_us
+
+
+def write_instant(us: int) -> str:
+    """The text, in UTC, that reads back as exactly this."""
+    return (_EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
 
 
 def _sum_of_parts(text: str, units: dict[str, int]) -> Fraction | None:

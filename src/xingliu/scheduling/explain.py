@@ -13,7 +13,7 @@ from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle, Waiting
 from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
 from xingliu.scheduling.quota import Block, Bound
-from xingliu.scheduling.room import Amount, Spot, amount_asked
+from xingliu.scheduling.room import Amount, Shelf, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
 from xingliu.workloads.model import Claim, GpuRequest, PendingReason, Wait
 
@@ -78,11 +78,11 @@ class _Walk:
         job = waiting.job
         if waiting.claim is not None and waiting.claim.by_eviction:
             return _claimed(job, waiting.claim, waiting.leaving)
-        if job.held or self._cycle.quotas.held(job.queue):
-            return self._held(job)
         large = self._large_enough(job)
         if not large:
             return self._too_large(job)
+        if job.held or self._cycle.quotas.held(job.queue):
+            return self._held(job)
         quotas = self._cycle.quotas
         possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
         if not possible:
@@ -133,16 +133,21 @@ class _Walk:
     def _too_large(self, job: PendingJob) -> Explanation:
         cycle, asked = self._cycle, amount_asked(job.request)
         flavors = cycle.flavors(job.request.gpu)
-        fitting = max((cycle.whole[flavor].count(asked) for flavor in flavors), default=0)
-        largest = _largest([cycle.whole[flavor].largest() for flavor in flavors])
+        whole = [cycle.whole[flavor] for flavor in flavors]
+        fitting = max((shelf.count(asked) for shelf in whole), default=0)
+        largest = _largest([shelf.largest() for shelf in whole])
+        field = _too_much(asked, whole)
         if largest is None:
             rest = "no node of this cloud has that kind of GPU" if asked.gpus else "this cloud has no nodes"
+            field = "resources.gpu" if asked.gpus else "nodes"
         elif fitting:
+            field = "nodes"
             rest = f"this cloud has {counted(fitting, 'node')} of one flavor that large"
         else:
             rest = f"the largest node has {amount(largest.free, with_gpus=asked.gpus > 0)}"
-        numbers = {"asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
-        return PendingReason.EXCEEDS_LIMIT, f"It asks for {_request(job)}; {rest}.", numbers
+        sentence = f"It asks for {_request(job)}; {rest}, so its `{field}` can never be met."
+        numbers = {"field": field, "asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
+        return PendingReason.INVALID_REQUEST, sentence, numbers
 
     def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
         cost = self._cost(job, flavor)
@@ -232,6 +237,16 @@ class _Walk:
         if key not in self._shortages:
             self._shortages[key] = _shortage(self._cycle, key[1], job.replicas, flavors)
         return self._shortages[key]
+
+
+def _too_much(asked: Amount, whole: Sequence[Shelf]) -> str:
+    """The key of a job file that asks for more than any node has; of all its resources, where only together they are too much."""
+    alone = {
+        "resources.gpu": Amount(asked.gpus, 0, 0),
+        "resources.cpu": Amount(0, asked.cpu_milli, 0),
+        "resources.memory": Amount(0, 0, asked.memory_bytes),
+    }
+    return next((key for key, part in alone.items() if not any(shelf.count(part, 1) for shelf in whole)), "resources")
 
 
 def _shortage(cycle: Cycle, asked: Amount, replicas: int, flavors: tuple[FlavorName, ...]) -> Shortage:

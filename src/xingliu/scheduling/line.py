@@ -6,9 +6,7 @@ from functools import cached_property
 
 from xingliu.kernel.ids import JobId, QueueName
 from xingliu.scheduling.model import PendingJob
-from xingliu.workloads.model import PendingReason, Wait
-
-OUT_OF_LINE = frozenset({PendingReason.EXCEEDS_LIMIT})
+from xingliu.workloads.model import NEVER_STARTS, PendingReason, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +53,4 @@ class Line:
 
 def _in_line(wait: Wait) -> bool:
     held_itself = wait.reason is PendingReason.HELD and bool(wait.numbers.get("job_held"))
-    return not held_itself and wait.reason not in OUT_OF_LINE
+    return not held_itself and wait.reason not in NEVER_STARTS

@@ -64,7 +64,8 @@ class PendingJob:
     """A gang that waits: `replicas` copies of `request` on as many different nodes, all or none.
 
     Attributes:
-        time_left_us: what remains of its time limit, None without one; only forecasts use it.
+        time_left_us: what remains of its time limit, None without one.
+        deadline_us: when it should have ended.
         claim: nodes on which room is kept for it.
         array: what it is an element of; no more of its elements than `max_parallel` hold seats or claims at once.
     """
@@ -84,6 +85,7 @@ class PendingJob:
     preemptible: bool = False
     claim: Claim | None = None
     array: ArrayPart | None = None
+    deadline_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

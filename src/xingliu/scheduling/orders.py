@@ -38,6 +38,11 @@ def _shortest(job: PendingJob) -> tuple[object, ...]:
     return NEVER_US if job.time_left_us is None else job.time_left_us, job.submitted_us, job.id
 
 
+def _due(job: PendingJob) -> tuple[object, ...]:
+    """By its deadline; without one, last."""
+    return NEVER_US if job.deadline_us is None else job.deadline_us, job.submitted_us, job.id
+
+
 def tightest(free: Amount, asked: Amount, has_gpus: bool) -> tuple[object, ...]:
     """A node of a flavor for a request, lower is better: no GPUs where none are asked for, then the least to spare."""
     return not asked.gpus and has_gpus, [have - want for have, want in zip(free, asked, strict=True)]
@@ -47,8 +52,9 @@ FAIR = Order("fair", _submitted, by_shares=True)
 EARLIEST = Order("earliest", _submitted)
 FIRST_COME = Order("first-come", _submitted, blocks=True)
 SHORTEST_FIRST = Order("shortest-first", _shortest)
+DEADLINE = Order("deadline", _due)
 ORDERS = {order.name: order for order in (FAIR, FIRST_COME, SHORTEST_FIRST, EARLIEST)}
-IN_QUEUES: Mapping[QueueOrder, Order] = {order: ORDERS[order.value] for order in QueueOrder}
+IN_QUEUES: Mapping[QueueOrder, Order] = {QueueOrder(order.name): order for order in (FAIR, FIRST_COME, SHORTEST_FIRST, DEADLINE)}
 
 
 @dataclass(frozen=True, slots=True)

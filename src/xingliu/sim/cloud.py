@@ -26,7 +26,7 @@ from xingliu.sim.plane import Decide, Plane
 from xingliu.sim.requests import Requests
 from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.tenancy.model import Actor
-from xingliu.workloads.model import LIVE, Job, PendingReason
+from xingliu.workloads.model import LIVE, NEVER_STARTS, Job
 
 STEPS = 50
 DRAIN_STEPS_MAX = 1500
@@ -218,7 +218,7 @@ class SimCloud:
             left = self.jobs_left()
             if not left:
                 break
-            if all(job.wait is not None and job.wait.reason is PendingReason.EXCEEDS_LIMIT for job in left):
+            if all(job.wait is not None and job.wait.reason in NEVER_STARTS for job in left):
                 for job in left:
                     self.requests.stop(job.id)
         self.invariants.check_end()

@@ -81,6 +81,7 @@ class Priority(StrEnum):
 class PendingReason(StrEnum):
     """Why a job waits; the order of this list is the order in which they are shown."""
 
+    INVALID_REQUEST = "InvalidRequest"
     HELD = "Held"
     EXCEEDS_LIMIT = "ExceedsLimit"
     WAITING_FOR_QUOTA = "WaitingForQuota"
@@ -89,6 +90,9 @@ class PendingReason(StrEnum):
     RESERVED_FOR_OTHERS = "ReservedForOthers"
     BEHIND_HIGHER_PRIORITY = "BehindHigherPriority"
     PREEMPTION_IN_PROGRESS = "PreemptionInProgress"
+
+
+NEVER_STARTS = frozenset({PendingReason.INVALID_REQUEST, PendingReason.EXCEEDS_LIMIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,10 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A checked job file. Durations in microseconds, sizes in bytes; `workdir` is the path the user wrote."""
+    """A checked job file. Durations in microseconds, sizes in bytes; `workdir` is the path the user wrote.
+
+    `deadline_us`: the instant by which it should have ended.
+    """
 
     name: str
     run: str
@@ -191,6 +198,7 @@ class JobSpec:
     notify: Notify | None = None
     array: tuple[Span, ...] = ()
     max_parallel: int | None = None
+    deadline_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

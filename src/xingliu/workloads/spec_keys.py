@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from xingliu.kernel.addresses import ADDRESS
 from xingliu.kernel.keytables import Bad, Entry, Key, Shape, Table
-from xingliu.kernel.quantities import DAY_US, HOUR_US, duration, memory, milli
+from xingliu.kernel.quantities import DAY_US, HOUR_US, INSTANT, duration, memory, milli
 from xingliu.kernel.shapes import BOOLEAN, choice, list_of, mapping_of, name, script, text, whole
 from xingliu.workloads import spec_shapes as shapes
 from xingliu.workloads import spec_words as words
@@ -187,6 +187,12 @@ JOB = Table(
         Key("max_parallel", whole(1, ELEMENTS_MAX), "How many elements of the array may hold nodes at once; default all."),
         Key(
             "time_limit", duration(most_us=TIME_LIMIT_MAX_US), "Longest running time, summed over attempts: 36h.", "time_limit_us"
+        ),
+        Key(
+            "deadline",
+            INSTANT,
+            "When it should have ended: 2026-12-24T03:00:00+01:00; the earliest goes first in queues whose order is deadline.",
+            "deadline_us",
         ),
         Key("priority", choice(Priority), "low, normal, high or urgent; default normal."),
         Key("preemptible", BOOLEAN, "Whether it may borrow beyond its queue's quota, and be stopped for others; default false."),

@@ -44,6 +44,7 @@ _MEANT = {
     "setup": "setup_commands init init_commands pre_run",
     "run": "command commands cmd script entrypoint args exec",
     "time_limit": "max_duration timeout time walltime max_time max_runtime active_deadline_seconds maximum_execution_time",
+    "deadline": "due due_date finish_by complete_by",
     "priority": "nice priority_class priorityclass priorityclassname",
     "checkpoint": "checkpoints checkpointing",
     "checkpoint.path": "checkpoint_path checkpoint_dir",
