@@ -103,7 +103,7 @@ def test_no_more_elements_start_than_may_hold_nodes_at_once() -> None:
 def test_those_that_run_or_let_go_still_count() -> None:
     held = [runs(running("a-0", [N1]), 2), runs(running("a-1", [N1], leaves_for="other"), 2)]
     plan = decide(cloud(N1, pending=[element(job("a-2"), 2, 2), job("other", cores=9)], running=held))
-    assert told(plan) == ["a-2 waits: WaitingForQuota", "other waits: ExceedsLimit"]
+    assert told(plan) == ["a-2 waits: WaitingForQuota", "other waits: InvalidRequest"]
     [stay] = [each for each in plan.decisions if isinstance(each, StayPending) and each.job == "a-2"]
     assert stay.wait.sentence == "2 elements of its array hold nodes, and at most 2 may at once."
     assert stay.wait.numbers == {"bound": "max_parallel of its array", "array": "a", "most": 2, "held": 2}
@@ -111,7 +111,7 @@ def test_those_that_run_or_let_go_still_count() -> None:
 
 def test_an_element_too_large_for_the_cloud_says_so_first() -> None:
     plan = decide(cloud(N1, pending=[element(job("a-1", cores=9), 1, 1)], running=[runs(running("a-0", [N1]), 1)]))
-    assert told(plan) == ["a-1 waits: ExceedsLimit"]
+    assert told(plan) == ["a-1 waits: InvalidRequest"]
 
 
 def test_elements_beyond_what_may_run_stand_in_nobodys_way() -> None:

@@ -10,8 +10,10 @@ import pytest
 from tests.pure.clouds import MINUTE, cloud, job, node, queue, running, told
 
 from xingliu.fleet.model import FairShare
+from xingliu.kernel.ids import ArrayId
 from xingliu.scheduling.model import Snapshot
 from xingliu.scheduling.policy import decide
+from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import PendingReason as Reason
 
 IN_THE_ORDER_OF_THE_DESIGN = [
@@ -73,6 +75,10 @@ ALSO_CAUSED_BY: dict[str, tuple[Reason, Snapshot]] = {
             pending=[replace(J, preemptible=True)],
             queues=[queue("q", cpu_cpu=1), queue("x", cpu_cpu=3, lend={"cpu_cpu": 0})],
         ),
+    ),
+    "an array that holds as many nodes as it may": (
+        Reason.WAITING_FOR_QUOTA,
+        cloud(N1, pending=[replace(job(name), array=ArrayPart(ArrayId("a"), at, 2, 1)) for at, name in enumerate("ij")]),
     ),
     "what one project holds": (
         Reason.WAITING_FOR_QUOTA,

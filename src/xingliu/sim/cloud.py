@@ -56,7 +56,7 @@ class SimCloud:
         plane: the control plane that runs now; None while it cannot even start.
         calm: no faults, and nobody does anything but submit.
         clean, clean_steps: whether the last step's cycle met no trouble, and how many in a row did not.
-        decided_for: the version of the record that the last plan was made for.
+        plan: of the last turn; None where there was none, or it was dropped.
         processes: how many processes of the control plane there were.
         stale_plans: how many plans were dropped whole because the world had changed.
     """
@@ -82,10 +82,10 @@ class SimCloud:
         self._credential = new_credential(self._ids)
         self.step_number = self.processes = self.stale_plans = self.clean_steps = self._told = 0
         self.clean = False
-        self.decided_for = 0
+        self.plan: Plan | None = None
         self.plane: Plane | None = None
         self.restart()
-        self.estate = draw_estate(self.dice.of("estate"))
+        self.estate = draw_estate(self.dice.of("estate"), self.dice.of("orders"))
         assert self.plane is not None, "nothing goes wrong before the first step"
         self.actors: dict[UserId, Actor] = settle_in(self.plane, self.estate)
         self.people: People = self._people("people", "jobs", SUBMIT_ONLY if self.calm else WEIGHTS)
@@ -202,7 +202,7 @@ class SimCloud:
         done = self.guarded(lambda plane: plans.append(plane.turn()))
         self.stale_plans += plans == [None]
         in_control = self.plane is not None and self.plane.owner == self.record.owner
-        self.decided_for = plans[0].version if plans and plans[0] is not None else 0
+        self.plan = plans[0] if plans else None
         self.clean = done and in_control and plans != [None] and seen == sum(self.troubles.seen.values())
         self.clean_steps = self.clean_steps + 1 if self.clean else 0
         self._tell_events()

@@ -1,12 +1,13 @@
 """What a simulated cloud is made of: its machine, its operator file, its tenants. All drawn from the seed."""
 
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
 from xingliu.control.actors import actor_of
 from xingliu.control.bootstrap import ADMIN
 from xingliu.control.ports import Machine
-from xingliu.fleet.model import Node, NodeState
+from xingliu.fleet.model import Node, NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, UserId
 from xingliu.kernel.resources import CPU, MEMORY, Resources
 from xingliu.sim.plane import Plane
@@ -33,8 +34,8 @@ class SimMachine(Machine):
         )
 
 
-def draw_estate(dice: Random) -> dict[str, object]:
-    """An operator file: one pool of cores, and mostly one with emulated GPUs."""
+def draw_estate(dice: Random, orders: Random) -> dict[str, object]:
+    """An operator file: one pool of cores, and mostly one with emulated GPUs; `orders` is for those of its queues."""
     flavors: list[object] = [{"name": "cpu", "price": "0.05/core-hour"}]
     pools: list[object] = [_pool("cores", "cpu", dice.randint(1, 4), dice.choice((2, 4)))]
     if dice.random() < 0.8:
@@ -42,7 +43,7 @@ def draw_estate(dice: Random) -> dict[str, object]:
         flavors.append({"name": "h100", "gpu": GPU, "emulated": True, "gpus_per_node": gpus, "price": "2.40/gpu-hour"})
         pools.append(_pool("gpus", "h100", dice.randint(1, 3), 4))
     estate: dict[str, object] = {"kind": "cloud", "flavors": flavors, "pools": pools, "default_queue": "default"}
-    return {**estate, "queues": draw_queues(dice, gpus=has_gpus(estate))}
+    return {**estate, "queues": with_orders(draw_queues(dice, gpus=has_gpus(estate)), orders)}
 
 
 def has_gpus(estate: dict[str, object]) -> bool:
@@ -60,6 +61,25 @@ def draw_queues(dice: Random, *, gpus: bool) -> list[dict[str, object]]:
         above["quota"] = {kind: sum(queue["quota"][kind] for queue in queues) + dice.choice((0, 2)) for kind in kinds}
         above["borrow_limit"] = dict.fromkeys(kinds, dice.choice((0, 4)))
     return [{"name": QUEUES[0]}, above]
+
+
+def with_orders(queues: Sequence[Mapping[str, object]], dice: Random) -> list[dict[str, object]]:
+    """The queues and those below them, each with an order, a weight and a shortest run of its own, or without."""
+    found: list[dict[str, object]] = []
+    for queue in queues:
+        below = queue.get("children")
+        inner = {"children": with_orders(below, dice)} if isinstance(below, list) else {}
+        found.append({**queue, **_draw_ways(dice), **inner})
+    return found
+
+
+def _draw_ways(dice: Random) -> dict[str, object]:
+    ways: dict[str, object] = {
+        "order": dice.choice((None, *(order.value for order in QueueOrder))),
+        "weight": dice.choice((None, 1, 3)),
+        "min_runtime": dice.choice((None, None, "3s")),
+    }
+    return {key: value for key, value in ways.items() if value is not None}
 
 
 def _draw_queue(dice: Random, name: str, *, gpus: bool) -> dict[str, Any]:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
 from xingliu.control.world import World, charge_of
-from xingliu.fleet.model import NodeState, Queue
+from xingliu.fleet.model import NodeState, Queue, QueueOrder
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.line import Position
-from xingliu.scheduling.model import Snapshot
+from xingliu.scheduling.model import Snapshot, StayPending
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
-from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome
+from xingliu.workloads.model import FINAL, FOR_ANOTHER, NEVER_STARTS, Claim, Job, JobState, Lease, Outcome, PendingReason
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -46,6 +46,7 @@ class Invariants:
         self._store = MemoryStore(cloud.record)
         self._chronicle = Chronicle()
         self._promised: dict[JobId, tuple[int, Claim, object]] = {}
+        self._promised_before: frozenset[JobId] = frozenset()
         self._places: tuple[int, dict[JobId, Position | None]] = (0, {})
         self._answering: Counter[NodeName] = Counter()
         self.checked = 0
@@ -73,6 +74,7 @@ class Invariants:
             self._check_reasons(jobs)
             self._check_stops(jobs)
             self._check_positions()
+            self._check_first_come(jobs)
             self._check_world()
 
     def hold(self, holds: object, sentence: str) -> None:
@@ -175,6 +177,7 @@ class Invariants:
             nodes = {} if plane is None else plane.world.nodes
             broken = any(name not in nodes or nodes[name].state is not NodeState.READY for name in claim[1].nodes)
             self.hold(kept or broken or self._bounds() != claim[2], f"{job_id} was promised {claim[1].nodes}, and got nothing")
+        self._promised_before = frozenset(self._promised)
         before = {} if self._cloud.clean else self._promised
         made = {job: (jobs[job].attempt, claim, self._bounds()) for job, claim in claims.items()}
         self._promised = {job: before[job] if job in before and before[job][1] == new[1] else new for job, new in made.items()}
@@ -240,9 +243,26 @@ class Invariants:
         plane = self._cloud.plane
         assert plane is not None, "a clean step had one"
         places = {job: plane.scheduling.line.position(job) for job in plane.scheduling.waits}
-        known, self._places = self._places, (self._cloud.decided_for, places)
-        if known[0] == self._cloud.decided_for:
+        decided_for = self._cloud.plan.version if self._cloud.plan is not None else 0
+        known, self._places = self._places, (decided_for, places)
+        if known[0] == decided_for:
             self.hold(known[1] == places, f"places in line changed in an unchanged world: {known[1]}, {places}")
+
+    def _check_first_come(self, jobs: Mapping[JobId, Job]) -> None:
+        """Nobody started in a first-come queue past one that waits there for room or quota; but who was promised room."""
+        plane, plan = self._cloud.plane, self._cloud.plan
+        assert plane is not None and plan is not None, "a clean step had both"
+        waits = {stay.job: stay.wait for stay in plan.decisions if isinstance(stay, StayPending)}
+        decided = [jobs[decision.job] for decision in plan.decisions]
+        heads: dict[QueueName, JobId] = {}
+        for job in sorted(decided, key=lambda job: (-job.spec.priority.rank, job.submitted_us, job.id)):
+            if QueueOrder.along(queue.order for queue in _path(plane.world.queues, job.queue)) is not QueueOrder.FIRST_COME:
+                continue
+            if job.id not in waits:
+                promised = job.id in self._promised_before
+                self.hold(job.queue not in heads or promised, f"{job.id} passed {heads.get(job.queue)} in queue {job.queue}")
+            elif waits[job.id].reason not in {PendingReason.HELD, *NEVER_STARTS} and "array" not in waits[job.id].numbers:
+                heads.setdefault(job.queue, job.id)
 
     def _check_stops(self, jobs: Mapping[JobId, Job]) -> None:
         """What was to be killed is dead a step later; known only while clocks agree and nodes answer."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from xingliu.control.bootstrap import ADMIN
 from xingliu.control.bulk import Selector
 from xingliu.fleet.model import NodeState
+from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, UserId, element_id
-from xingliu.sim.estate import TENANTS, draw_queues, has_gpus
+from xingliu.kernel.units import write_instant
+from xingliu.sim.estate import TENANTS, draw_queues, has_gpus, with_orders
 from xingliu.sim.people import Wish
 from xingliu.sim.plane import Plane
 from xingliu.sim.store import MemoryStore
@@ -31,7 +33,9 @@ class Requests:
 
     def __init__(self, cloud: "SimCloud") -> None:
         self._cloud = cloud
-        self._dice = cloud.dice.of("queues")
+        self._dice, self._orders, self._deadlines = (
+            cloud.dice.of(purpose) for purpose in ("queues", "later orders", "deadlines")
+        )
         self.submitted: set[JobId] = set()
         self.asked: dict[JobId, set[str]] = defaultdict(set)
         self.forgetful: set[str] = set()
@@ -77,8 +81,11 @@ class Requests:
         document = wish.document
         assert document is not None, "submissions carry their job file"
 
+        due_s = self._deadlines.choice((None, 5, 60))
+
         def submit(plane: Plane) -> None:
-            job = plane.submissions.submit(actor, document)
+            due = {} if due_s is None else {"deadline": write_instant(plane.clock.now_us() + due_s * SECOND_US)}
+            job = plane.submissions.submit(actor, {**document, **due})
             array = job.array
             self.submitted |= {job.id} if array is None else {element_id(array.id, n, digits=1) for n in range(array.size)}
 
@@ -140,8 +147,8 @@ class Requests:
             self._cloud.guarded(lambda plane: plane.nodes.resume(self._boss, name, reason="fan replaced"))
 
     def _apply(self, _wish: Wish) -> None:
-        """The operator file with other quotas."""
-        queues = draw_queues(self._dice, gpus=has_gpus(self._cloud.estate))
+        """The operator file with other quotas, weights and orders."""
+        queues = with_orders(draw_queues(self._dice, gpus=has_gpus(self._cloud.estate)), self._orders)
         estate = self._cloud.estate = {**self._cloud.estate, "queues": queues}
         self._cloud.guarded(lambda plane: plane.cloud.apply(self._boss, estate, preview=False))
 
