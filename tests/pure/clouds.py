@@ -265,10 +265,10 @@ def crowded(draw: st.DrawFn) -> Snapshot:
     """Clouds of GPU nodes that are nearly full of jobs which others may have stopped, in queues that lend to each other."""
     nodes = [node(f"g{number}", cores=32, gb=64, gpus=4) for number in range(draw(st.integers(1, 3)))]
     under = draw(st.none() | st.just("top"))
-    names = ["lab", "web", "spare"]
+    names, lent = ["lab", "web", "spare"], st.none() | GPUS
     queues = [
         replace(
-            queue(name, under=under, borrow=draw(st.none() | GPUS), lend=draw(st.none() | GPUS), **draw(GPUS)),
+            queue(name, under=under, borrow=draw(lent), lend=draw(lent), order=draw(ORDERS), **draw(GPUS)),
             min_runtime_us=draw(st.sampled_from([0, 0, 10])) * MINUTE,
         )
         for name in names[:2]

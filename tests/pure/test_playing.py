@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xingliu.fleet.model import QueueOrder
 from xingliu.forecast.estate import Estate, lay_out_estate
 from xingliu.forecast.findings import find, percentile
 from xingliu.forecast.playing import Played, Policy, Run, play, same_request
@@ -21,7 +22,7 @@ from xingliu.kernel.documents import parse
 from xingliu.kernel.ids import JobId
 from xingliu.kernel.problems import InvalidDocument
 from xingliu.scheduling.model import Plan, Snapshot
-from xingliu.scheduling.orders import ORDERS
+from xingliu.scheduling.orders import ORDERS, turn_in
 from xingliu.scheduling.orders import Policy as SchedulingPolicy
 from xingliu.scheduling.policy import decide
 
@@ -187,6 +188,18 @@ def test_nor_does_it_in_any_order_of_the_line(jobs: list[TraceJob], order: str) 
     ordered = partial(decide, policy=SchedulingPolicy(ORDERS[order]))
     quick = played(*jobs, policy=Policy(ordered, same_request, ORDERS[order].key))
     assert told(quick) == told(played(*jobs, policy=Policy(ordered)))
+
+
+@pytest.mark.parametrize("order", [of.value for of in QueueOrder])
+@given(jobs=TRACES, limits=st.lists(st.none() | st.integers(1, 90), min_size=24, max_size=24))
+def test_nor_where_queues_have_orders_of_their_own(jobs: list[TraceJob], limits: list[int | None], order: str) -> None:
+    on = estate(GPUS.replace("name: red,", f"name: red, order: {order},"))
+    limited = [
+        replace(of, tenant="red", gpus=min(8, of.gpus + 3), limit_us=limit and limit * SECOND)
+        for of, limit in zip(jobs, limits, strict=False)
+    ]
+    quick = played(*limited, on=on, policy=Policy(decide, same_request, turn_in(on.queues)))
+    assert told(quick) == told(played(*limited, on=on, policy=Policy(decide)))
 
 
 @pytest.mark.parametrize("fleet", [GPUS, SHARED])

@@ -19,7 +19,7 @@ from xingliu.forecast.trace_formats import NAMES as FORMAT_NAMES
 from xingliu.forecast.trace_formats import read_trace
 from xingliu.kernel.documents import parse
 from xingliu.kernel.errors import XingliuError
-from xingliu.scheduling.orders import ORDERS, Order
+from xingliu.scheduling.orders import ORDERS, Order, turn_in
 from xingliu.scheduling.orders import Policy as SchedulingPolicy
 from xingliu.scheduling.policy import decide
 
@@ -119,12 +119,13 @@ def simulate(
         arrivals = arrivals_of(trace.jobs, estate, preemptible)
         for order in orders or ORDER_NAMES[:1]:
             named = replace(estate, name=f"{estate.name}, {order}") if len(orders) > 1 else estate
-            played.append(play(arrivals, named, _policy(ORDERS[order]), partial(tell, named.name)))
+            played.append(play(arrivals, named, _policy(ORDERS[order], estate), partial(tell, named.name)))
     return Simulated(trace, tuple(played), tuple(notes))
 
 
-def _policy(order: Order) -> Policy:
-    return Policy(partial(decide, policy=SchedulingPolicy(order)), same_request, order.key)
+def _policy(order: Order, estate: Estate) -> Policy:
+    turn = turn_in(estate.queues) if order.by_shares else order.key
+    return Policy(partial(decide, policy=SchedulingPolicy(order)), same_request, turn)
 
 
 def _estate(path: Path, name: str) -> Estate:

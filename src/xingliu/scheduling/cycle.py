@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from xingliu.fleet.model import NodeState, QueueOrder
+from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import ArrayId, FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
-from xingliu.scheduling.orders import IN_QUEUES, Order, Policy
+from xingliu.scheduling.orders import Order, Policy, order_along
 from xingliu.scheduling.quota import Quotas, charge
 from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
 from xingliu.scheduling.shares import Shares
@@ -97,7 +97,7 @@ class Cycle:
         if not self.policy.order.by_shares:
             return self.policy.order
         if queue not in self._orders:
-            self._orders[queue] = IN_QUEUES[QueueOrder.along(view.order for view in self.quotas.path(queue))]
+            self._orders[queue] = order_along(self.quotas.path(queue))
         return self._orders[queue]
 
     def own(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> tuple[FlavorName, ...]:

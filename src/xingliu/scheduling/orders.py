@@ -1,11 +1,12 @@
 """Policies as values: who goes first, which nodes suit best, and who may be stopped for whom."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from xingliu.fleet.model import QueueOrder
+from xingliu.kernel.ids import QueueName
 from xingliu.scheduling.eviction import Rule, preempt_or_reclaim
-from xingliu.scheduling.model import PendingJob
+from xingliu.scheduling.model import PendingJob, QueueView
 from xingliu.scheduling.room import Amount, Pick, Shelf
 
 NEVER_US = 1 << 62
@@ -55,6 +56,24 @@ SHORTEST_FIRST = Order("shortest-first", _shortest)
 DEADLINE = Order("deadline", _due)
 ORDERS = {order.name: order for order in (FAIR, FIRST_COME, SHORTEST_FIRST, EARLIEST)}
 IN_QUEUES: Mapping[QueueOrder, Order] = {QueueOrder(order.name): order for order in (FAIR, FIRST_COME, SHORTEST_FIRST, DEADLINE)}
+
+
+def order_along(path: Iterable[QueueView]) -> Order:
+    """By which the jobs of a queue go; `path` is the queue and those above it."""
+    return IN_QUEUES[QueueOrder.along(view.order for view in path)]
+
+
+def turn_in(queues: Iterable[QueueView]) -> Callable[[PendingJob], tuple[object, ...]]:
+    """The key of a job by the order of its queue; lower goes first among jobs of one queue, priority and user."""
+    views = {view.name: view for view in queues}
+
+    def path(name: QueueName | None) -> Iterator[QueueView]:
+        while name is not None and name in views:
+            yield views[name]
+            name = views[name].parent
+
+    orders = {name: order_along(path(name)) for name in views}
+    return lambda job: orders.get(job.queue, FAIR).key(job)
 
 
 @dataclass(frozen=True, slots=True)

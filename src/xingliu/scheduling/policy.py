@@ -15,10 +15,10 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
     and then by its order: the user's first who held least.
 
     Who has a claim to room that others are stopped for goes first of all; who would have to borrow, last. A job that does not
-    fit may have others stopped, if that gives it room; else it is passed over: one behind it may start in room it cannot
-    use now, unless it has waited so long that what frees up is kept for it. A gang takes the nodes with the least to spare,
-    all of one flavor; a job without GPUs avoids nodes that have some. The order of `snapshot.nodes`, `queues` and `pending`
-    does not change the plan; decisions come in the order of the line.
+    fit may have others stopped, if that gives it room; else it is passed over, where its queue's order lets it be: one behind
+    it may start in room it cannot use now, unless it has waited so long that what frees up is kept for it. A gang takes the
+    nodes with the least to spare, all of one flavor; a job without GPUs avoids nodes that have some. The order of
+    `snapshot.nodes`, `queues` and `pending` does not change the plan; decisions come in the order of the line.
     """
     cycle = Cycle(snapshot, policy)
     decisions = honour_claims(cycle)
