@@ -13,6 +13,7 @@ from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId,
 from xingliu.kernel.resources import CPU, MEMORY, Resources, gpu_of
 from xingliu.scheduling.model import (
     NodeView,
+    Part,
     PendingJob,
     Place,
     Plan,
@@ -75,6 +76,11 @@ def request(cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None
     return ResourceRequest(cores * 1000, gb * GB, GpuRequest(gpus, model) if gpus else None)
 
 
+def part(role: str, nodes: int = 1, cores: int = 1, gb: int = 1, gpus: int = 0, model: str | None = None) -> Part:
+    """One more part of a job: `job("j", gpus=8, beside=[part("rollout", 6)])`; the first is called `main`."""
+    return Part(nodes, request(cores, gb, gpus, model), role)
+
+
 def job(
     name: str,
     nodes: int = 1,
@@ -91,8 +97,10 @@ def job(
     user: str = "ada",
     project: str = "t/p",
     due: int | None = None,
+    beside: Iterable[Part] = (),
 ) -> PendingJob:
-    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit; `due`: its deadline, in minutes."""
+    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit; `due`: its deadline,
+    in minutes; `beside`: what `part` makes."""
     return PendingJob(
         id=JobId(name),
         name=name,
@@ -100,8 +108,7 @@ def job(
         queue=QueueName(queue),
         priority=Priority(priority).rank,
         submitted_us=at * MINUTE,
-        replicas=nodes,
-        request=request(cores, gb, gpus, model),
+        parts=(Part(nodes, request(cores, gb, gpus, model)), *beside),
         held=held,
         time_left_us=None if minutes is None else minutes * MINUTE,
         user=UserId(user),
@@ -136,7 +143,7 @@ def running(
     for rank, of in enumerate(on):
         resources = Resources({CPU: cores * 1000, MEMORY: gb * GB, gpu_of(of.flavor): gpus * 1000})
         cost = charge(of.flavor, Amount(gpus, cores * 1000, gb * GB))
-        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(first, first + gpus))))
+        seats.append(Seat(rank, of.name, of.pool, of.flavor, resources, cost, tuple(range(first, first + gpus)), role_rank=rank))
     ends_us = None if left is None else NOW_US + left * MINUTE
     kinds = {"gpus": gpus, "user": user, "project": project, "priority": priority, "preemptible": preemptible}
     return RunningJob(
@@ -241,6 +248,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 @st.composite
 def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
+    """Every fifth has two parts."""
     gpus = draw(st.sampled_from([0, 0, 1, 2, 4]))
     return job(
         f"j{draw(st.integers(0, 99)):02d}",
@@ -257,6 +265,16 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         preemptible=draw(st.booleans()),
         user=draw(st.sampled_from(["ada", "ada", "bob"])),
         due=draw(st.none() | st.integers(-9, 90)),
+        beside=[draw(parts())] if draw(st.integers(0, 4)) == 4 else [],
+    )
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Part:
+    gpus = draw(st.sampled_from([0, 0, 1, 2, 4]))
+    model = draw(st.sampled_from([None, "H100", "a100"])) if gpus else None
+    return part(
+        "rollout", draw(st.integers(1, 2)), draw(st.sampled_from([1, 1, 2, 5])), draw(st.sampled_from([1, 1, 4])), gpus, model
     )
 
 
@@ -293,6 +311,9 @@ def crowded(draw: st.DrawFn) -> Snapshot:
             priority=draw(PRIORITIES),
             preemptible=draw(st.booleans()),
             user=draw(st.sampled_from(["ada", "bob"])),
+            beside=[part("rollout", draw(st.sampled_from([1, 2])), gpus=draw(st.sampled_from([1, 2])))]
+            if draw(st.integers(0, 3)) == 3
+            else [],
         )
         for number in range(draw(st.integers(1, 5)))
     ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.pure.clouds import NOW_US, cloud, job, node, queue, running, told
 
-from xingliu.kernel.ids import FlavorName, JobId, NodeName
+from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.model import RunningJob, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.workloads.model import Claim
@@ -161,7 +161,7 @@ def test_for_a_job_that_does_not_fit_stops(case: str) -> None:
 
 
 def claiming(snapshot: Snapshot, on: str = "g1", name: str = "j") -> Snapshot:
-    claim = Claim(FlavorName("h100"), (NodeName(on),), NOW_US)
+    claim = Claim((NodeName(on),), NOW_US)
     pending = (replace(of, claim=claim) if of.id == name else of for of in snapshot.pending)
     return replace(snapshot, pending=tuple(pending))
 
@@ -207,6 +207,6 @@ def test_room_that_is_promised(case: str) -> None:
 def test_who_waits_for_others_to_stop_is_told_so() -> None:
     snapshot = cloud(G1, pending=[job("j", gpus=4)], running=[low()])
     (stay,) = decide(snapshot).decisions
-    assert isinstance(stay, StayPending) and stay.claim == Claim(FlavorName("h100"), (NodeName("g1"),), NOW_US)
+    assert isinstance(stay, StayPending) and stay.claim == Claim((NodeName("g1"),), NOW_US)
     assert stay.wait.sentence == "It asks for 4 GPUs, 1 core and 1 GB; 1 job stops to make room for it on g1."
     assert stay.wait.numbers["leaving"] == [JobId("v")]

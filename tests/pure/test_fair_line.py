@@ -6,7 +6,7 @@ import pytest
 from tests.pure.clouds import MINUTE, NOW_US, cloud, job, node, queue, running, told
 
 from xingliu.fleet.model import FairShare
-from xingliu.kernel.ids import FlavorName, NodeName, QueueName, UserId
+from xingliu.kernel.ids import NodeName, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import Snapshot, StayPending, Used
 from xingliu.scheduling.policy import decide
@@ -91,7 +91,7 @@ def test_the_node_is_kept_that_is_free_soonest_and_stays_the_same() -> None:
     late, soon = running("late", [N1], cores=4, left=60), running("soon", [n2], cores=4, left=5)
     snapshot = patient(cloud(N1, n2, pending=[job("j", cores=4)], running=[late, soon]))
     (stay,) = decide(snapshot).decisions
-    assert isinstance(stay, StayPending) and stay.claim == Claim(FlavorName("cpu"), (NodeName("n2"),), NOW_US, by_eviction=False)
+    assert isinstance(stay, StayPending) and stay.claim == Claim((NodeName("n2"),), NOW_US, by_eviction=False)
     again = replace(snapshot, now_us=NOW_US + 1, pending=(replace(snapshot.pending[0], claim=stay.claim),))
     (later,) = decide(again).decisions
     assert isinstance(later, StayPending) and later.claim == stay.claim

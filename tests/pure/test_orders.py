@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.pure.clouds import NOW_US, cloud, job, node, queue, running, told
 
-from xingliu.kernel.ids import FlavorName, NodeName
+from xingliu.kernel.ids import NodeName
 from xingliu.scheduling.eviction import stop_nothing
 from xingliu.scheduling.model import PendingJob, Snapshot
 from xingliu.scheduling.orders import DEFAULT, EARLIEST, FIRST_COME, SHORTEST_FIRST, Order, Policy
@@ -17,7 +17,7 @@ N1, N2 = node("n1"), node("n2")
 
 def claiming(of: PendingJob, *nodes: str) -> PendingJob:
     """Others were stopped for it on these nodes."""
-    return replace(of, claim=Claim(FlavorName("cpu"), tuple(map(NodeName, nodes)), NOW_US))
+    return replace(of, claim=Claim(tuple(map(NodeName, nodes)), NOW_US))
 
 
 BUSY = running("r", [N1], cores=2, priority="urgent")

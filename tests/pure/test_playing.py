@@ -116,13 +116,14 @@ def test_cores_and_memory_are_held_where_the_trace_states_them() -> None:
 )
 def test_gpus_without_nodes_take_the_fewest_nodes_that_can_share_them_evenly(gpus: int, nodes: int, each: int) -> None:
     (arrival,) = arrivals_of([job("j", gpus=gpus)], estate())
-    assert arrival.job.request.gpu is not None
-    assert (arrival.job.replicas, arrival.job.request.gpu.count) == (nodes, each)
+    (part,) = arrival.job.parts
+    assert part.request.gpu is not None
+    assert (part.replicas, part.request.gpu.count) == (nodes, each)
 
 
 def test_a_model_the_fleet_has_is_insisted_on_and_another_is_not() -> None:
     jobs = [job("a", gpu="h100"), job("b", gpu="T4")]
-    asked = [arrival.job.request.gpu for arrival in arrivals_of(jobs, estate())]
+    asked = [arrival.job.parts[0].request.gpu for arrival in arrivals_of(jobs, estate())]
     assert [gpu.model for gpu in asked if gpu] == ["h100", None]
     assert models_missing(jobs, estate()) == ["T4"]
 

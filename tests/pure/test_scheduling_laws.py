@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice, product
 from random import Random
 
 from hypothesis import given
@@ -12,7 +13,7 @@ from tests.pure.clouds import snapshots
 from xingliu.fleet.model import NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
-from xingliu.scheduling.model import NodeView, PendingJob, Plan, QueueView, Seat, Snapshot, StayPending
+from xingliu.scheduling.model import NodeView, Part, PendingJob, Plan, QueueView, Seat, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.scheduling.quota import charge
 from xingliu.scheduling.room import amount_asked, suits
@@ -32,11 +33,12 @@ def _left(snapshot: Snapshot, plan: Plan) -> dict[str, NodeView]:
 
 def _unclaimed(snapshot: Snapshot, plan: Plan, of: PendingJob) -> dict[str, NodeView]:
     """What is left but for what is kept for others."""
-    nodes, asked = _left(snapshot, plan), {each.id: amount_asked(each.request) for each in snapshot.pending}
+    nodes, parts = _left(snapshot, plan), {each.id: each.parts for each in snapshot.pending}
     for stay in plan.decisions:
         if isinstance(stay, StayPending) and stay.claim is not None and stay.job != of.id:
-            for name in stay.claim.nodes:
-                node, (gpus, cores, memory) = nodes[name], asked[stay.job]
+            each = (part for part in parts[stay.job] for _ in range(part.replicas))
+            for name, asking in zip(stay.claim.nodes, each, strict=True):
+                node, (gpus, cores, memory) = nodes[name], amount_asked(asking.request)
                 part = Resources({CPU: min(cores, node.free[CPU]), MEMORY: min(memory, node.free[MEMORY])})
                 nodes[name] = replace(node, free=node.free - part, free_gpus=node.free_gpus[gpus:])
     return nodes
@@ -51,16 +53,38 @@ def _in_use(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
     return in_use
 
 
-def _fits(of: NodeView, want: PendingJob) -> bool:
-    asked = amount_asked(want.request)
-    enough = of.free[CPU] >= asked.cpu_milli and of.free[MEMORY] >= asked.memory_bytes and len(of.free_gpus) >= asked.gpus
-    return enough and suits(want.request.gpu, of.gpu)
+def _fits(of: NodeView, *wanted: Part) -> bool:
+    """Whether the node has room for a replica of each part at once."""
+    asked = [amount_asked(part.request) for part in wanted]
+    gpus, cores, memory = (sum(each[kind] for each in asked) for kind in (0, 1, 2))
+    enough = of.free[CPU] >= cores and of.free[MEMORY] >= memory and len(of.free_gpus) >= gpus
+    return enough and all(suits(part.request.gpu, of.gpu) for part in wanted)
 
 
-def _flavors(want: PendingJob, nodes: Iterable[NodeView]) -> set[str]:
-    """Flavors with room for the whole gang."""
+def _flavors(want: Part, nodes: Iterable[NodeView]) -> set[str]:
+    """Flavors with room for the whole part."""
     counts = Counter(str(of.flavor) for of in nodes if _fits(of, want))
     return {flavor for flavor, count in counts.items() if count >= want.replicas}
+
+
+def _apart(want: PendingJob, nodes: Iterable[NodeView]) -> set[tuple[str, ...]]:
+    """A flavor for each part, so that there is room for each, though not for all."""
+    nodes = list(nodes)
+    return set(product(*(sorted(_flavors(part, nodes)) for part in want.parts)))
+
+
+def _layouts(want: PendingJob, nodes: Iterable[NodeView]) -> set[tuple[str, ...]]:
+    """A flavor for each part, at most two, so that there is room for all at once."""
+    nodes = list(nodes)
+    return {flavors for flavors in _apart(want, nodes) if len(set(flavors)) == len(flavors) or _shared(want, flavors[0], nodes)}
+
+
+def _shared(want: PendingJob, flavor: str, nodes: Iterable[NodeView]) -> bool:
+    """Whether two parts fit on nodes of one flavor: some nodes take one of them, some either, some both."""
+    one, two = want.parts
+    of_flavor = [of for of in nodes if of.flavor == flavor]
+    places = sum(2 if _fits(of, one, two) else _fits(of, one) or _fits(of, two) for of in of_flavor)
+    return places >= one.replicas + two.replicas
 
 
 def _fixed(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
@@ -76,9 +100,15 @@ def _fixed(snapshot: Snapshot, plan: Plan) -> dict[str, Resources]:
     return fixed
 
 
-def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: dict[str, Resources], fixed: dict[str, Resources]) -> bool:
+def _admits(
+    snapshot: Snapshot,
+    want: PendingJob,
+    flavors: tuple[str, ...],
+    in_use: dict[str, Resources],
+    fixed: dict[str, Resources],
+) -> bool:
     """Whether every queue on its path may hold it too; `in_use` and `fixed` by queue, without those below."""
-    cost = charge(flavor, amount_asked(want.request)) * want.replicas  # type: ignore[arg-type]
+    cost = _cost(want, flavors)
     views = {of.name: of for of in snapshot.queues}
     at = views.get(want.queue)
     while at is not None:
@@ -87,17 +117,25 @@ def _admits(snapshot: Snapshot, want: PendingJob, flavor: str, in_use: dict[str,
         quota = at.quota or Resources()
         if at.quota is not None and not want.preemptible:
             unstoppable = sum((fixed[name] for name in views if _is_below(views, name, at.name)), Resources())
-            if any(unstoppable[kind] + cost[kind] > quota[kind] for kind in cost if _rationed(kind, flavor, quota)):
+            if any(unstoppable[kind] + cost[kind] > quota[kind] for kind in cost if _rationed(kind, quota)):
                 return False
-        bound = {kind for kind in cost if _rationed(kind, flavor, quota)}
+        bound = {kind for kind in cost if _rationed(kind, quota)}
         if most is not None and any(total[kind] + cost[kind] > max(most[kind], quota[kind]) for kind in bound):
             return False
         at = views.get(at.parent) if at.parent is not None else None
     return True
 
 
-def _rationed(kind: str, flavor: str, quota: Resources) -> bool:
-    return not (kind.startswith("cpu.") and flavor != "cpu" and kind not in quota)
+def _cost(want: PendingJob, flavors: tuple[str, ...]) -> Resources:
+    each = (
+        charge(FlavorName(flavor), amount_asked(part.request)) * part.replicas
+        for part, flavor in zip(want.parts, flavors, strict=True)
+    )
+    return sum(each, Resources())
+
+
+def _rationed(kind: str, quota: Resources) -> bool:
+    return kind == "cpu.cpu" or not kind.startswith("cpu.") or kind in quota
 
 
 def _is_below(views: dict[QueueName, QueueView], name: QueueName | None, top: QueueName) -> bool:
@@ -144,19 +182,22 @@ def test_no_node_holds_more_than_it_has_and_no_gpu_is_given_twice(snapshot: Snap
 
 
 @given(snapshots())
-def test_a_gang_is_whole_on_distinct_nodes_of_one_flavor_with_ranks_in_order(snapshot: Snapshot) -> None:
+def test_a_gang_is_whole_each_part_on_distinct_nodes_of_one_flavor_with_ranks_in_order(snapshot: Snapshot) -> None:
     wanted = {of.id: of for of in snapshot.pending}
     for place in decide(snapshot).placements:
         of = wanted[place.job]
-        names = [seat.node for seat in place.seats]
-        assert len(set(names)) == of.replicas == len(names)
-        assert names == sorted(names) and [seat.rank for seat in place.seats] == list(range(of.replicas))
-        assert len({seat.flavor for seat in place.seats}) == 1
-        assert all(_is_what_it_asked_for(seat, of) for seat in place.seats)
         assert not of.held
+        assert [seat.rank for seat in place.seats] == list(range(sum(part.replicas for part in of.parts)))
+        seats = iter(place.seats)
+        for part in of.parts:
+            mine = list(islice(seats, part.replicas))
+            names = [seat.node for seat in mine]
+            assert names == sorted(set(names)) and [seat.role_rank for seat in mine] == list(range(part.replicas))
+            assert len({(seat.flavor, seat.role) for seat in mine}) == 1 and mine[0].role == part.role
+            assert all(_is_what_it_asked_for(seat, part) for seat in mine)
 
 
-def _is_what_it_asked_for(seat: Seat, of: PendingJob) -> bool:
+def _is_what_it_asked_for(seat: Seat, of: Part) -> bool:
     gpus, cores, memory = amount_asked(of.request)
     same = seat.resources == Resources({CPU: cores, MEMORY: memory, gpu_of(seat.flavor): gpus * MILLI})
     return same and len(seat.gpus) == gpus
@@ -191,7 +232,7 @@ def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None
             if _behind_its_head(snapshot, plan, of):
                 continue
             left = _unclaimed(snapshot, plan, of)
-            idle = [flavor for flavor in _flavors(of, left.values()) if _admits(snapshot, of, flavor, in_use, fixed)]
+            idle = [flavors for flavors in _layouts(of, left.values()) if _admits(snapshot, of, flavors, in_use, fixed)]
             assert not idle, f"{of.id} could have started on {idle}"
 
 
@@ -228,13 +269,10 @@ def _ready(snapshot: Snapshot) -> list[NodeView]:
     return [of for of in snapshot.nodes if of.state is NodeState.READY]
 
 
-def _possible(snapshot: Snapshot, of: PendingJob) -> set[str]:
-    """Flavors that could take it if nothing else were there."""
-    return {
-        flavor
-        for flavor in _flavors(of, _whole(snapshot))
-        if _admits(snapshot, of, flavor, defaultdict(Resources), defaultdict(Resources))
-    }
+def _possible(snapshot: Snapshot, of: PendingJob) -> set[tuple[str, ...]]:
+    """Where it could be if nothing else were there."""
+    nothing: dict[str, Resources] = defaultdict(Resources)
+    return {flavors for flavors in _layouts(of, _whole(snapshot)) if _admits(snapshot, of, flavors, nothing, nothing)}
 
 
 def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -245,17 +283,21 @@ def _no_quota(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
     in_use, fixed = _in_use(snapshot, plan), _fixed(snapshot, plan)
     if plan.evictions:
         return True  # quota may be kept for those that others stop for
-    return bool(_possible(snapshot, of)) and not any(
-        _admits(snapshot, of, flavor, in_use, fixed) for flavor in _possible(snapshot, of)
-    )
+    possible = _possible(snapshot, of)
+    return bool(possible) and not any(_admits(snapshot, of, flavors, in_use, fixed) for flavors in possible)
 
 
 def _unhealthy(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    out = [
+    """It would fit if all nodes were ready; or, of those that are, too few could ever take it."""
+    possible, back = _possible(snapshot, of), [*_left(snapshot, plan).values(), *_out(snapshot)]
+    lacking = possible - _layouts(of, map(_empty, _ready(snapshot)))
+    return bool(_out(snapshot)) and bool(possible & _layouts(of, back) or lacking)
+
+
+def _out(snapshot: Snapshot) -> list[NodeView]:
+    return [
         replace(node, state=NodeState.READY) for node in snapshot.nodes if node.state not in (NodeState.READY, NodeState.RETIRED)
     ]
-    back = _flavors(of, [*_left(snapshot, plan).values(), *out]) & _possible(snapshot, of)
-    return bool(out) and (bool(back) or _possible(snapshot, of) - _flavors(of, map(_empty, _ready(snapshot))) != set())
 
 
 def _behind(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -266,15 +308,20 @@ def _behind(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
 
 
 def _no_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    """The same ready nodes would take it if they were empty."""
+    """The same ready nodes would take it if they were empty; what is out of service would not be enough if it were back."""
+    back = _layouts(of, [*_left(snapshot, plan).values(), *_out(snapshot)])
+    in_use, fixed = _in_use(snapshot, plan), _fixed(snapshot, plan)
+    if not plan.evictions and any(_admits(snapshot, of, flavors, in_use, fixed) for flavors in back):
+        return False
     return bool(_alone(snapshot, replace(of, held=False), nodes=map(_empty, _ready(snapshot)), unbound=True).placements)
 
 
 def _reserved(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    """Without what is kept for others it would fit; or nothing may pass who waits before it."""
+    """Without what is kept for others each part of it would fit; or nothing may pass who waits before it."""
     if _behind_its_head(snapshot, plan, of):
         return True
-    return bool(_flavors(of, _left(snapshot, plan).values())) and not _flavors(of, _unclaimed(snapshot, plan, of).values())
+    left, unclaimed = _left(snapshot, plan).values(), _unclaimed(snapshot, plan, of).values()
+    return bool(_apart(of, left) - _apart(of, unclaimed))
 
 
 def _behind_its_head(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:

@@ -95,7 +95,7 @@ def edited(**changes: object) -> dict[str, Any]:
 
 REFUSED = {
     "another kind": ({"kind": "job"}, "it does not say `kind: snapshot`"),
-    "a later format": ({"version": 2}, "its format is 2, and 1 is read here"),
+    "a later format": ({"version": 3}, "its format is 3, and 2 is read here"),
     "a number that is text": (
         {"snapshot.pending.0.priority": "high"},
         "snapshot.pending[0].priority: 'high' is not a whole number",
@@ -104,7 +104,7 @@ REFUSED = {
     "a state nobody knows": ({"snapshot.nodes.0.state": "happy"}, "snapshot.nodes[0].state: 'happy' is none of joining, ready,"),
     "a list that is none": ({"snapshot.queues": {}}, "snapshot.queues: a mapping of keys is not a list"),
     "amounts that are none": ({"snapshot.nodes.1.free": 3}, "snapshot.nodes[1].free: 3 is not a mapping of keys"),
-    "something missing": ({"snapshot.pending.1.replicas": ...}, "snapshot.pending[1].replicas: it is missing"),
+    "something missing": ({"snapshot.pending.1.parts": ...}, "snapshot.pending[1].parts: it is missing"),
     "something new": ({"snapshot.pending.1.colour": "red"}, "snapshot.pending[1].colour: this version knows no such key"),
     "no plan": ({"plan": ...}, "plan: nothing is not a mapping of keys"),
     "a decision of no kind": ({"plan.decisions.0.is": "Guess"}, "plan.decisions[0].is: 'Guess' is none of Place, StayPending"),

@@ -7,9 +7,7 @@ from xingliu.kernel.events import EventDraft
 from xingliu.kernel.ids import attempt_id, lease_id, replica_id, role_id
 from xingliu.scheduling.model import Place, Seat
 from xingliu.training.gang import event
-from xingliu.workloads.model import Attempt, Job, JobState, Lease
-
-MAIN_ROLE = "main"
+from xingliu.workloads.model import MAIN_ROLE, Attempt, Job, JobState, Lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from functools import partial
 
 from xingliu.control.discretion import discreet, unnamed
 from xingliu.control.errors import NoMailServer, TooMany
-from xingliu.control.placing import MAIN_ROLE
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
 from xingliu.control.scheduling import Scheduling
@@ -29,7 +28,7 @@ from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
-from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role
+from xingliu.workloads.model import MAIN_ROLE, Job, JobSpec, JobState, Replica, Role
 from xingliu.workloads.spec import read_job
 from xingliu.workloads.specs import keep_spec
 

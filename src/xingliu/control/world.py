@@ -9,7 +9,7 @@ from xingliu.control.ports import Delta, Settings, Store
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
 from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName
 from xingliu.kernel.resources import CPU, Resources, cpu_of
-from xingliu.scheduling.model import NodeView, PendingJob, QueueView, RunningJob, Seat, Snapshot
+from xingliu.scheduling.model import NodeView, Part, PendingJob, QueueView, RunningJob, Seat, Snapshot
 from xingliu.training.gang import Gang
 from xingliu.workloads.model import FINAL, LIVE, Attempt, Job, JobState, Lease
 
@@ -262,8 +262,7 @@ def pending_job(job: Job) -> PendingJob:
         queue=job.queue,
         priority=spec.priority.rank,
         submitted_us=job.submitted_us,
-        replicas=spec.nodes,
-        request=spec.resources,
+        parts=(Part(spec.nodes, spec.resources),),
         held=job.held,
         time_left_us=None if limit_us is None else max(0, limit_us - job.running_us),
         generation=job.generation,
@@ -272,6 +271,19 @@ def pending_job(job: Job) -> PendingJob:
         claim=job.claim,
         deadline_us=spec.deadline_us,
         array=job.array,
+    )
+
+
+def _seat(attempt: Attempt, lease: Lease) -> Seat:
+    return Seat(
+        rank=attempt.rank,
+        node=lease.node,
+        pool=lease.pool,
+        flavor=lease.flavor,
+        resources=lease.resources,
+        charge=charge_of(lease),
+        gpus=lease.gpus,
+        role_rank=attempt.rank,
     )
 
 
@@ -284,9 +296,7 @@ def running_job(gang: Gang) -> RunningJob:
         name=job.title,
         queue=job.queue,
         seats=tuple(
-            Seat(attempt.rank, lease.node, lease.pool, lease.flavor, lease.resources, charge_of(lease), lease.gpus)
-            for attempt, lease in zip(gang.attempts, gang.leases, strict=True)
-            if lease.released_us is None
+            _seat(attempt, lease) for attempt, lease in zip(gang.attempts, gang.leases, strict=True) if lease.released_us is None
         ),
         ends_us=None if limit_us is None else opened + max(0, limit_us - job.running_us),
         project=job.project,

@@ -14,6 +14,7 @@ from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import NodeName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.units import show_instant, show_milli
+from xingliu.scheduling.model import Part
 
 LANES_MAX = 160
 NODES_MAX = 40
@@ -152,9 +153,12 @@ def _span(length_us: int) -> str:
 
 def _request(stay: Stay) -> str:
     """`4 x 8 GPUs`."""
-    job = stay.arrival.job
-    each = f"{job.request.gpu.count} GPUs" if job.request.gpu else f"{show_milli(job.request.cpu_milli)} cores"
-    return f"{job.replicas} x {each}" if job.replicas > 1 else each
+    return " and ".join(map(_part, stay.arrival.job.parts))
+
+
+def _part(part: Part) -> str:
+    each = f"{part.request.gpu.count} GPUs" if part.request.gpu else f"{show_milli(part.request.cpu_milli)} cores"
+    return f"{part.replicas} x {each}" if part.replicas > 1 else each
 
 
 def _line(waiting: Sequence[Stay], found: Findings, end_us: int) -> list[str]:

@@ -37,7 +37,7 @@ class Policy:
 def same_request(job: PendingJob) -> Hashable:
     """For policies that go by whose job it is, its priority and submission, and what it asks for."""
     array = None if job.array is None else job.array.id
-    return job.queue, job.project, job.user, job.priority, job.preemptible, job.replicas, job.request, job.held, array
+    return job.queue, job.project, job.user, job.priority, job.preemptible, job.parts, job.held, array
 
 
 Seats = tuple[tuple[NodeName, tuple[int, ...]], ...]

@@ -97,7 +97,7 @@ def _unknown(cloud: VirtualCloud, job: PendingJob, wait: Wait) -> Expectation:
             return False
         if wait.reason is PendingReason.WAITING_FOR_QUOTA:
             return other.queue == job.queue
-        return any(suits(job.request.gpu, models.get(seat.flavor)) for seat in other.seats)
+        return any(suits(part.request.gpu, models.get(seat.flavor)) for part in job.parts for seat in other.seats)
 
     endless = tuple(sorted(other.id for other in cloud.running if in_the_way(other)))
     if not endless:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xingliu.forecast.estate import Estate
 from xingliu.forecast.trace import TraceJob
 from xingliu.kernel.ids import ProjectId, QueueName
-from xingliu.scheduling.model import PendingJob
+from xingliu.scheduling.model import Part, PendingJob
 from xingliu.scheduling.room import suits
 from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
 
@@ -23,12 +23,12 @@ class Arrival:
     @property
     def gpus(self) -> int:
         """Over all its nodes."""
-        return self.job.replicas * (self.job.request.gpu.count if self.job.request.gpu else 0)
+        return sum(part.replicas * (part.request.gpu.count if part.request.gpu else 0) for part in self.job.parts)
 
     @property
     def cpu_milli(self) -> int:
         """Over all its nodes."""
-        return self.job.replicas * self.job.request.cpu_milli
+        return sum(part.replicas * part.request.cpu_milli for part in self.job.parts)
 
 
 def arrivals_of(jobs: Iterable[TraceJob], estate: Estate, preemptible: Container[str] = ()) -> tuple[Arrival, ...]:
@@ -51,8 +51,7 @@ def arrivals_of(jobs: Iterable[TraceJob], estate: Estate, preemptible: Container
             queue=named if named in queues else estate.default_queue,
             priority=Priority.NORMAL.rank,
             submitted_us=job.submitted_us,
-            replicas=nodes,
-            request=ResourceRequest(job.cpu_milli, job.memory_bytes, gpu),
+            parts=(Part(nodes, ResourceRequest(job.cpu_milli, job.memory_bytes, gpu)),),
             time_left_us=job.run_us if job.limit_us is None else max(job.limit_us, job.run_us),
             preemptible=job.tenant in preemptible,
         )

@@ -11,7 +11,7 @@ from xingliu.kernel.problems import Path
 from xingliu.kernel.walking import Misfit, walk
 from xingliu.scheduling.model import Plan, Snapshot
 
-KIND, VERSION = "snapshot", 1
+KIND, VERSION = "snapshot", 2
 Decide = Callable[[Snapshot], Plan]
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from xingliu.kernel.ids import JobId
+from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.cycle import Cycle, Waiting, place
 from xingliu.scheduling.eviction import Making
+from xingliu.scheduling.layouts import Layout, Nodes, asked_of_each
 from xingliu.scheduling.model import Evict, PendingJob, Place, RunningJob
-from xingliu.scheduling.room import Amount, amount_asked, amount_of, both, covers
+from xingliu.scheduling.room import Amount, amount_of, both, covers
 from xingliu.workloads.model import Claim
 
 
@@ -26,47 +27,65 @@ def honour_claims(cycle: Cycle) -> dict[JobId, Place | Waiting]:
 
 
 def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | None:
-    room, quotas, asked = cycle.room, cycle.quotas, amount_asked(job.request)
-    numbers = [number for name in claim.nodes if (number := room.ready_number(name)) is not None]
-    there = len(numbers) == job.replicas and all(room.nodes[number].flavor == claim.flavor for number in numbers)
-    if (
-        job.held
-        or quotas.held(job.queue)
-        or cycle.array_full(job)
-        or not there
-        or claim.flavor not in cycle.flavors(job.request.gpu)
-    ):
+    room, quotas = cycle.room, cycle.quotas
+    barred = job.held or quotas.held(job.queue) or cycle.array_full(job)
+    promised = None if barred else claimed(cycle, job, claim)
+    if promised is None:
         return None
-    cost, leaving = cycle.cost(claim.flavor, asked, job.replicas), cycle.leaving.get(job.id, [])
-    if quotas.block_without(job, cost, leaving, promised=True) is not None:
+    (layout, nodes), leaving = promised, cycle.leaving.get(job.id, [])
+    if quotas.block_without(job, layout.cost, leaving, promised=True) is not None:
         return None
-    if all(covers(room.left(number), asked) for number in numbers) and quotas.block(job, cost, promised=True) is None:
-        return place(cycle, job, claim.flavor, room.take_on(claim.flavor, asked, numbers))
-    if not all(covers(_once_gone(cycle, number), asked) for number in numbers):
+    asked = asked_of_each(layout, nodes)
+    free = all(covers(room.left(number), amount) for number, amount in asked.items())
+    if free and quotas.block(job, layout.cost, promised=True) is None:
+        return place(cycle, job, layout, nodes)
+    if not all(covers(_once_gone(cycle, number), amount) for number, amount in asked.items()):
         return None
-    keep(cycle, job, claim, numbers, leaving)
+    keep(cycle, job, layout, nodes, leaving)
     return Waiting(job, (), claim, tuple(gone.id for gone in leaving))
+
+
+def claimed(cycle: Cycle, job: PendingJob, claim: Claim) -> tuple[Layout, Nodes] | None:
+    """The claim's nodes for each part; None where one of them is not ready, or they are not what the job may have."""
+    room = cycle.room
+    numbers = [number for name in claim.nodes if (number := room.ready_number(name)) is not None]
+    if len(numbers) != sum(part.replicas for part in job.parts):
+        return None
+    nodes: Nodes = []
+    for part in job.parts:
+        first = sum(map(len, nodes))
+        nodes.append(numbers[first : first + part.replicas])
+    layout = cycle.shape(job).layout_of([room.nodes[of_part[0]].flavor for of_part in nodes])
+    if layout is None:
+        return None
+    each = zip(layout.flavors, nodes, strict=True)
+    same = all(room.nodes[number].flavor == flavor for flavor, of_part in each for number in of_part)
+    return (layout, nodes) if same else None
 
 
 def claim_room(cycle: Cycle, job: PendingJob, making: Making) -> Waiting:
     """Have the victims stopped, and keep for the job what they let go of."""
     victims = [victim.job for victim in making.victims]
-    names = tuple(cycle.room.nodes[number].name for number in making.nodes)
-    claim = Claim(making.flavor, names, cycle.snapshot.now_us)
+    claim = Claim(names_of(cycle, making.nodes), cycle.snapshot.now_us)
     cycle.evicted += [Evict(victim.job.id, victim.why, job.id, victim.job.generation) for victim in making.victims]
     for gone in victims:
         cycle.quotas.leave(gone)
-    keep(cycle, job, claim, making.nodes, victims)
+    keep(cycle, job, making.layout, making.nodes, victims)
     return Waiting(job, (), claim, tuple(gone.id for gone in victims))
 
 
-def keep(cycle: Cycle, job: PendingJob, claim: Claim, numbers: Sequence[int], leaving: Sequence[RunningJob]) -> None:
+def names_of(cycle: Cycle, nodes: Nodes) -> tuple[NodeName, ...]:
+    """In the order of ranks."""
+    return tuple(cycle.room.nodes[number].name for of_part in nodes for number in of_part)
+
+
+def keep(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes, leaving: Sequence[RunningJob]) -> None:
     """What is free on those nodes, up to what it asks for, and its quota are nobody else's in this cycle."""
-    asked = amount_asked(job.request)
     cycle.enter_array(job)
-    for number in numbers:
-        cycle.room.keep(claim.flavor, asked, number)
-    cycle.quotas.keep(job, cycle.cost(claim.flavor, asked, job.replicas), leaving)
+    for ask, numbers in zip(layout.asks, nodes, strict=True):
+        for number in numbers:
+            cycle.room.keep(ask.flavor, ask.amount, number)
+    cycle.quotas.keep(job, layout.cost, leaving)
 
 
 def _once_gone(cycle: Cycle, number: int) -> Amount:

@@ -9,10 +9,11 @@ from xingliu.fleet.model import NodeState
 from xingliu.kernel.ids import ArrayId, FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
-from xingliu.scheduling.model import Evict, NodeView, PendingJob, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.layouts import Ask, Layout, Nodes, Shape, combined, fit_together, spread
+from xingliu.scheduling.model import Evict, NodeView, Part, PendingJob, Place, RunningJob, Seat, Snapshot
 from xingliu.scheduling.orders import Order, Policy, order_along
 from xingliu.scheduling.quota import Quotas, charge
-from xingliu.scheduling.room import Amount, Room, Shelf, Spot, Taken, amount_asked, amount_free, amount_whole, suits
+from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole, suits
 from xingliu.scheduling.shares import Shares
 from xingliu.scheduling.turns import FairLine, Line, OneLine
 from xingliu.workloads.model import Claim, GpuRequest
@@ -23,14 +24,14 @@ class Waiting:
     """A job without seats.
 
     Attributes:
-        admitted: the flavors of which its queues would have let it take some at its turn.
+        admitted: the layouts that its queues would have let it take at its turn.
         claim: the room that is kept for it from now on, and `leaving`, who lets go of it.
         behind: the job of its queue that it may not pass.
         array_full: as many elements of its array as may have seats, or are promised some.
     """
 
     job: PendingJob
-    admitted: tuple[FlavorName, ...]
+    admitted: tuple[Layout, ...]
     claim: Claim | None = None
     leaving: tuple[JobId, ...] = ()
     behind: JobId | None = None
@@ -76,7 +77,8 @@ class Cycle:
                 self.quotas.leave(gone)
         self.evictions = Evictions(snapshot, self.room, self.quotas, policy.rule)
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
-        self._costs: dict[tuple[FlavorName, Amount, int], Resources] = {}
+        self._shapes: dict[tuple[Part, ...], Shape] = {}
+        self._apart: set[Layout] = set()
 
     def _line(self, jobs: Iterable[PendingJob]) -> Line:
         if self.policy.order.by_shares:
@@ -100,10 +102,10 @@ class Cycle:
             self._orders[queue] = order_along(self.quotas.path(queue))
         return self._orders[queue]
 
-    def own(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> tuple[FlavorName, ...]:
-        """The flavors it may take now: without borrowing, until its turn among those who have to. A strict line has one turn."""
+    def own(self, job: PendingJob, layouts: Sequence[Layout]) -> list[Layout]:
+        """The layouts it may take now: without borrowing, until its turn among those who have to. A strict line has one turn."""
         may_borrow = self._may_borrow or not job.preemptible or self.policy.order.blocks
-        return tuple(flavor for flavor, cost in costs if may_borrow or not self.quotas.borrows(job, cost))
+        return [layout for layout in layouts if may_borrow or not self.quotas.borrows(job, layout.cost)]
 
     def array_full(self, job: PendingJob) -> bool:
         """Whether no further element of its array may have seats now."""
@@ -123,19 +125,41 @@ class Cycle:
             self._flavors[gpu] = tuple(sorted(found, key=lambda flavor: (models[flavor] is not None, flavor)))
         return self._flavors[gpu]
 
-    def cost(self, flavor: FlavorName, asked: Amount, replicas: int) -> Resources:
-        """What the whole gang is charged to its queue."""
-        key = (flavor, asked, replicas)
-        if key not in self._costs:
-            self._costs[key] = charge(flavor, asked) * replicas
-        return self._costs[key]
+    def shape(self, job: PendingJob) -> Shape:
+        """What it asks for, and where it could be."""
+        found = self._shapes.get(job.parts)
+        if found is None:
+            choices = [self._choices(part) for part in job.parts]
+            if len(choices) > 1:
+                choices = [[ask for ask in asks if fit_together(self.whole, [ask])] for asks in choices]
+            layouts = tuple(Layout(asks, _cost(asks)) for asks in combined(choices))
+            found = self._shapes[job.parts] = Shape(job.parts, layouts)
+        return found
 
-    def could_start(self, job: PendingJob, costs: Sequence[tuple[FlavorName, Resources]]) -> bool:
+    def _choices(self, part: Part) -> list[Ask]:
+        """What one part asks, of each flavor it may have."""
+        asked = amount_asked(part.request)
+        return [Ask(flavor, asked, part.replicas) for flavor in self.flavors(part.request.gpu)]
+
+    def nodes_for(self, layout: Layout) -> Nodes | None:
+        """Nodes for each part, that all have the room now, where `Room.fits` said that each has by itself.
+
+        What did not fit together is remembered: the room only shrinks.
+        """
+        if len(layout.asks) == 1:
+            return [self.room.pick(*layout.asks[0])]
+        if layout in self._apart:
+            return None
+        found = spread(self.room.shelves, layout.asks)
+        if found is None:
+            self._apart.add(layout)
+        return found
+
+    def could_start(self, job: PendingJob, shape: Shape) -> bool:
         """Whether it fits a cloud that is empty and whole, and queues that hold nothing."""
-        asked = amount_asked(job.request)
         return any(
-            self.whole[flavor].count(asked, job.replicas) == job.replicas and self.quotas.block(job, cost, empty=True) is None
-            for flavor, cost in costs
+            fit_together(self.whole, layout.asks) and self.quotas.block(job, layout.cost, empty=True) is None
+            for layout in shape.layouts
         )
 
     @cached_property
@@ -157,6 +181,18 @@ class Cycle:
         """The ready nodes, as if they were empty."""
         return self._shelves(amount_whole, lambda node: node.state is NodeState.READY)
 
+    def fits_with_all_back(self, layout: Layout) -> bool:
+        """Whether it would fit in what is left if the nodes that are out of service were ready."""
+        if len(layout.asks) > 1:
+            return fit_together(self._all_back, layout.asks)
+        flavor, asked, replicas = layout.asks[0]
+        return self.room.shelves[flavor].count(asked) + self.free_elsewhere[flavor].count(asked) >= replicas
+
+    @cached_property
+    def _all_back(self) -> dict[FlavorName, Shelf]:
+        """What is left when all are decided on the nodes that are ready, and what is free on those that are out of service."""
+        return self._shelves(lambda node: self.room.left_on(node.name), lambda node: node.state is not NodeState.RETIRED)
+
     @cached_property
     def free_elsewhere(self) -> dict[FlavorName, Shelf]:
         """What is free on nodes that are out of service: neither ready nor retired."""
@@ -173,8 +209,8 @@ class Cycle:
     @cached_property
     def holders(self) -> Counter[FlavorName]:
         """How many jobs hold nodes of each flavor, those just placed included."""
-        running = Counter(job.seats[0].flavor for job in self.snapshot.running if job.seats)
-        return running + Counter(placed.seats[0].flavor for _, placed in self.placed)
+        seats = [*(job.seats for job in self.snapshot.running), *(placed.seats for _, placed in self.placed)]
+        return Counter(flavor for held in seats for flavor in {seat.flavor for seat in held})
 
     def _shelves(self, amount: Callable[[NodeView], Amount], counted: Callable[[NodeView], bool]) -> dict[FlavorName, Shelf]:
         spots: dict[FlavorName, list[Spot]] = {flavor: [] for flavor in self.room.models}
@@ -192,18 +228,26 @@ def _leaving_for(running: Iterable[RunningJob]) -> dict[JobId, list[RunningJob]]
     return found
 
 
-def place(cycle: Cycle, job: PendingJob, flavor: FlavorName, taken: Sequence[Taken]) -> Place:
-    """Seats for the whole gang on nodes that were taken for it."""
-    asked = amount_asked(job.request)
-    resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
-    cost, whole = charge(flavor, asked), cycle.cost(flavor, asked, job.replicas)
-    cycle.quotas.take(job, whole)
-    cycle.line.placed(job, whole)
+def place(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes) -> Place:
+    """Seats for the whole gang on those nodes, which have the room."""
+    seats: list[Seat] = []
+    for part, ask, numbers in zip(job.parts, layout.asks, nodes, strict=True):
+        (flavor, asked, _), first = ask, len(seats)
+        resources = Resources({CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(flavor): asked.gpus * MILLI})
+        cost = charge(flavor, asked)
+        for rank, (node, gpus) in enumerate(cycle.room.take_on(flavor, asked, numbers)):
+            seats.append(Seat(first + rank, node.name, node.pool, flavor, resources, cost, gpus, part.role, rank))
+    cycle.quotas.take(job, layout.cost)
+    cycle.line.placed(job, layout.cost)
     cycle.enter_array(job)
-    seats = (Seat(rank, node.name, node.pool, flavor, resources, cost, gpus) for rank, (node, gpus) in enumerate(taken))
     placed = Place(job.id, tuple(seats), job.generation)
     cycle.placed.append((job, placed))
     return placed
+
+
+def _cost(asks: Iterable[Ask]) -> Resources:
+    """What a gang is charged to its queue."""
+    return sum((charge(ask.flavor, ask.amount) * ask.replicas for ask in asks), Resources())
 
 
 def _out_of_service(node: NodeView) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import combinations
 
-from xingliu.kernel.ids import FlavorName, JobId, NodeName, QueueName
+from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, Resources
+from xingliu.scheduling.layouts import Ask, Layout, Nodes, Shape, spread
 from xingliu.scheduling.model import PendingJob, RunningJob, Snapshot
 from xingliu.scheduling.quota import Block, Quotas
-from xingliu.scheduling.room import Amount, Room, amount_asked, amount_of
+from xingliu.scheduling.room import NOTHING, Amount, Room, amount_of, both, covers, less
 from xingliu.workloads.model import StopWhy
 
 EXACT_MAX = 8
@@ -69,19 +70,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """The room a job gets: on these nodes, by number, once the victims are gone."""
+    """The room a job gets: on these nodes, by number, for each of its parts, once the victims are gone."""
 
-    flavor: FlavorName
-    nodes: tuple[int, ...]
+    layout: Layout
+    nodes: Nodes
     victims: tuple[Candidate, ...]
 
     @property
-    def cost(self) -> tuple[Cost, int, FlavorName]:
+    def cost(self) -> tuple[Cost, int, tuple[FlavorName, ...]]:
         gpu, cpu = (sum(victim.cost[part] for victim in self.victims) for part in (0, 1))
-        return (gpu, cpu), len(self.victims), self.flavor
+        return (gpu, cpu), len(self.victims), self.layout.flavors
 
 
-Held = dict[NodeName, list[tuple[Candidate, Amount]]]
+Held = dict[int, list[tuple[Candidate, Amount]]]
 
 
 class Evictions:
@@ -97,14 +98,13 @@ class Evictions:
         self._gone: set[JobId] = set()
         self._found = 0
 
-    def find(self, job: PendingJob, flavors: Iterable[tuple[FlavorName, Resources]]) -> Making | None:
-        """The cheapest victims with which it fits, on one of the flavors, each with what it would be charged there."""
+    def find(self, job: PendingJob, shape: Shape) -> Making | None:
+        """The cheapest victims with which it fits, in one of its layouts."""
         whose = (job.user, job.project) if self._personal else ()
-        request = (amount_asked(job.request), job.replicas, job.request.gpu)
-        key = (job.queue, job.priority, job.preemptible, *request, *whose)
+        key = (job.queue, job.priority, job.preemptible, shape, *whose)
         if key in self._hopeless or self._found >= PREEMPTORS_MAX:
             return None
-        makings = [made for flavor, charge in flavors if (made := self._make(job, flavor, charge)) is not None]
+        makings = [made for layout in shape.layouts if (made := self._make(job, layout)) is not None]
         if not makings:
             self._hopeless.add(key)
             return None
@@ -142,10 +142,10 @@ class Evictions:
                     self._by_queue[job.queue].append(job)
         return self._by_queue
 
-    def _make(self, job: PendingJob, flavor: FlavorName, charge: Resources) -> Making | None:
-        candidates = self._candidates(job, charge)
+    def _make(self, job: PendingJob, layout: Layout) -> Making | None:
+        candidates = self._candidates(job, layout.cost)
         for _ in range(TRIES_MAX):
-            search = _Search(self._room, self._quotas, job, flavor, charge, candidates)
+            search = _Search(self._room, self._quotas, job, layout, candidates)
             made = search.run() if candidates else None
             if made is None:
                 return None
@@ -157,26 +157,26 @@ class Evictions:
 
 
 class _Search:
-    """For one job on one flavor: the victims that free nodes, then those that free quota, then without the unneeded."""
+    """For one job in one layout: the victims that free nodes, then those that free quota, then without the unneeded."""
 
-    def __init__(
-        self, room: Room, quotas: Quotas, job: PendingJob, flavor: FlavorName, charge: Resources, candidates: list[Candidate]
-    ) -> None:
-        self._room, self._quotas, self._job, self._flavor, self._charge = room, quotas, job, flavor, charge
-        self._asked = amount_asked(job.request)
+    def __init__(self, room: Room, quotas: Quotas, job: PendingJob, layout: Layout, candidates: list[Candidate]) -> None:
+        self._room, self._quotas, self._job, self._layout = room, quotas, job, layout
         self._candidates = candidates
         self._on: Held = defaultdict(list)
+        flavors = set(layout.flavors)
         for candidate in candidates:
             for seat in candidate.job.seats:
-                if seat.flavor == flavor:
-                    self._on[seat.node].append((candidate, amount_of(seat)))
+                number = room.ready_number(seat.node) if seat.flavor in flavors else None
+                if number is not None:
+                    self._on[number].append((candidate, amount_of(seat)))
         self._chosen: dict[JobId, Candidate] = {}
+        self._used: dict[int, Amount] = {}
 
     def run(self) -> Making | None:
         """Of few candidates the cheapest set there is; of many a cheap one, without those whose room is not needed."""
         if len(self._candidates) <= EXACT_MAX:
             return self._cheapest_of_all()
-        if not self._choose_nodes() or not self._free_quota():
+        if not all(self._choose_nodes(ask) for ask in self._layout.asks) or not self._free_quota():
             return None
         for candidate in sorted(self._chosen.values(), key=lambda one: one.order, reverse=True):
             del self._chosen[candidate.job.id]
@@ -194,71 +194,79 @@ class _Search:
 
     def _made(self) -> Making | None:
         """What the chosen victims make, if they make enough."""
-        spots = self._room.shelves[self._flavor].tightest(self._asked, self._job.replicas)
-        names = {seat.node for one in self._chosen.values() for seat in one.job.seats if seat.flavor == self._flavor}
-        freed = {number for name in names if (number := self._room.ready_number(name)) is not None}
-        nodes = sorted({spot.node for spot in spots} | {number for number in freed if self._fits(number, self._chosen)})
-        if len(nodes) < self._job.replicas or self._blocked() is not None:
+        freed: dict[FlavorName, dict[int, Amount]] = {flavor: {} for flavor in self._layout.flavors}
+        for seat in (seat for one in self._chosen.values() for seat in one.job.seats if seat.flavor in freed):
+            number = self._room.ready_number(seat.node)
+            if number is not None:
+                freed[seat.flavor][number] = self._once_gone(number, self._chosen)
+        nodes = spread(self._room.shelves, self._layout.asks, freed)
+        if nodes is None or self._blocked() is not None:
             return None
-        nodes.sort(key=lambda number: (number not in freed, number))
         victims = sorted(self._chosen.values(), key=lambda one: one.order)
-        return Making(self._flavor, tuple(sorted(nodes[: self._job.replicas])), tuple(victims))
+        return Making(self._layout, nodes, tuple(victims))
 
-    def _choose_nodes(self) -> bool:
+    def _choose_nodes(self, ask: Ask) -> bool:
         """Choose the victims on as many nodes as are needed: those that fit as they are, then those that cost least.
 
         False where there are not as many.
         """
-        nodes = [spot.node for spot in self._room.shelves[self._flavor].tightest(self._asked, self._job.replicas)]
-        numbers = (self._room.ready_number(name) for name in self._on)
-        offers = [offer for number in numbers if number is not None and (offer := self._offer(number)) is not None]
+        spots = self._room.shelves[ask.flavor].tightest(ask.amount, ask.replicas + len(self._used))
+        nodes = [spot.node for spot in spots if self._fits(ask, spot.node, self._chosen)][: ask.replicas]
+        here = (number for number in self._on if self._room.nodes[number].flavor == ask.flavor)
+        offers = [offer for number in here if (offer := self._offer(ask, number)) is not None]
         heapq.heapify(offers)
-        while len(nodes) < self._job.replicas and offers:
+        while len(nodes) < ask.replicas and offers:
             _, number, _ = heapq.heappop(offers)
-            offer = None if number in nodes else self._offer(number)
+            offer = None if number in nodes else self._offer(ask, number)
             if offer is None:
                 continue
             if offers and offer > offers[0]:
                 heapq.heappush(offers, offer)
                 continue
             nodes.append(number)
-            self._chosen |= {candidate.job.id: candidate for candidate in self._cheapest_on(number) or ()}
-        return len(nodes) == self._job.replicas
+            self._chosen |= {candidate.job.id: candidate for candidate in self._cheapest_on(ask, number) or ()}
+        for number in nodes:
+            self._used[number] = both(self._used.get(number, NOTHING), ask.amount)
+        return len(nodes) == ask.replicas
 
-    def _offer(self, number: int) -> tuple[Cost, int, int] | None:
+    def _offer(self, ask: Ask, number: int) -> tuple[Cost, int, int] | None:
         """What the node costs beside what is chosen already, in an order that prefers fewer victims."""
-        victims = self._cheapest_on(number)
+        victims = self._cheapest_on(ask, number)
         if victims is None:
             return None
         gpu, cpu = (sum(one.cost[part] for one in victims) for part in (0, 1))
         return (gpu, cpu), number, len(victims)
 
-    def _cheapest_on(self, number: int) -> list[Candidate] | None:
+    def _cheapest_on(self, ask: Ask, number: int) -> list[Candidate] | None:
         """Victims after which the node has room: the cheapest one that does, or the cheapest ones together."""
-        here = [candidate for candidate, _ in self._on[self._room.nodes[number].name] if candidate.job.id not in self._chosen]
-        if self._fits(number, self._chosen):
+        here = [candidate for candidate, _ in self._on[number] if candidate.job.id not in self._chosen]
+        if self._fits(ask, number, self._chosen):
             return []
-        alone = next((one for one in here if self._fits(number, {*self._chosen, one.job.id})), None)
+        alone = next((one for one in here if self._fits(ask, number, {*self._chosen, one.job.id})), None)
         together: list[Candidate] = []
         for candidate in here:
             together.append(candidate)
-            if self._fits(number, {*self._chosen, *(one.job.id for one in together)}):
+            if self._fits(ask, number, {*self._chosen, *(one.job.id for one in together)}):
                 break
         else:
             return None
         for candidate in reversed(together[:-1]):
             fewer = [one for one in together if one is not candidate]
-            if self._fits(number, {*self._chosen, *(one.job.id for one in fewer)}):
+            if self._fits(ask, number, {*self._chosen, *(one.job.id for one in fewer)}):
                 together = fewer
         return [alone] if alone is not None and alone.cost <= _sum(together) else together
 
-    def _fits(self, number: int, gone: Collection[JobId]) -> bool:
+    def _fits(self, ask: Ask, number: int, gone: Collection[JobId]) -> bool:
+        """Whether the node has room for a replica once those have gone, beside what other parts of the job will take."""
+        left = self._once_gone(number, gone)
+        return covers(less(left, self._used[number]) if number in self._used else left, ask.amount)
+
+    def _once_gone(self, number: int, gone: Collection[JobId]) -> Amount:
         gpus, cores, memory = self._room.left(number)
-        for candidate, amount in self._on.get(self._room.nodes[number].name, ()):
+        for candidate, amount in self._on.get(number, ()):
             if candidate.job.id in gone:
                 gpus, cores, memory = gpus + amount.gpus, cores + amount.cpu_milli, memory + amount.memory_bytes
-        asked = self._asked
-        return gpus >= asked.gpus and cores >= asked.cpu_milli and memory >= asked.memory_bytes
+        return Amount(gpus, cores, memory)
 
     def _free_quota(self) -> bool:
         """Add the cheapest whose charges stand against it, until none does."""
@@ -279,7 +287,7 @@ class _Search:
 
     def _blocked(self) -> Block | None:
         """What of quotas would stand against it once the chosen victims are gone."""
-        return self._quotas.block_without(self._job, self._charge, [one.job for one in self._chosen.values()])
+        return self._quotas.block_without(self._job, self._layout.cost, [one.job for one in self._chosen.values()])
 
 
 def _sum(candidates: Iterable[Candidate]) -> Cost:

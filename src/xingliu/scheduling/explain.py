@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
-from xingliu.kernel.resources import Resources
 from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle, Waiting
-from xingliu.scheduling.model import NodeView, PendingJob, Place, StayPending
+from xingliu.scheduling.layouts import Ask, Layout, Shape, fit_together
+from xingliu.scheduling.model import NodeView, Part, PendingJob, Place, StayPending
 from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Shelf, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
-from xingliu.workloads.model import Claim, GpuRequest, PendingReason, Wait
+from xingliu.workloads.model import Claim, PendingReason, Wait
 
 AHEAD_MAX = 20
 NAMES_MAX = 3
@@ -25,7 +25,7 @@ Explanation = tuple[PendingReason, str, dict[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """How it stands with room for one request on some flavors: `numbers` for all, `found` said in words."""
+    """How it stands with room for a job in some layouts: `numbers` for all, `found` said in words."""
 
     fits_with_all_back: bool
     found: str
@@ -68,8 +68,8 @@ class _Walk:
         self._cycle = cycle
         self._line = Line()
         self._queue_lines: dict[QueueName, Line] = {}
-        self._large: dict[tuple[GpuRequest | None, Amount, int], tuple[FlavorName, ...]] = {}
-        self._shortages: dict[tuple[GpuRequest | None, Amount, int, tuple[FlavorName, ...]], Shortage] = {}
+        self._large: dict[Shape, tuple[Layout, ...]] = {}
+        self._shortages: dict[tuple[Layout, ...], Shortage] = {}
         self._kept_nodes: dict[tuple[FlavorName, Amount], int] = {}
         self._placed_above: dict[tuple[QueueName, int], list[tuple[PendingJob, Place]]] = {}
         self._took: dict[tuple[QueueName, int, FlavorName, Amount], tuple[int, int]] = {}
@@ -84,7 +84,7 @@ class _Walk:
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
         quotas = self._cycle.quotas
-        possible = [flavor for flavor in large if quotas.block(job, self._cost(job, flavor), empty=True) is None]
+        possible = [layout for layout in large if quotas.block(job, layout.cost, empty=True) is None]
         if not possible:
             return self._above_quota(job, large[0])
         if waiting.array_full:
@@ -96,24 +96,18 @@ class _Walk:
                 sentence,
                 {"asked": _asked(job), "ahead": [waiting.behind], "ahead_count": 1},
             )
-        flavors = tuple(flavor for flavor in possible if flavor in waiting.admitted)
-        said = self._no_room(job, flavors, waiting.claim) if flavors else self._no_quota(job, possible[0])
+        layouts = tuple(layout for layout in possible if layout in waiting.admitted)
+        said = self._no_room(job, layouts, waiting.claim) if layouts else self._no_quota(job, possible[0])
         self._line.add(job.id)
         self._queue_lines.setdefault(job.queue, Line()).add(job.id)
         return said
 
-    def _cost(self, job: PendingJob, flavor: FlavorName) -> Resources:
-        return self._cycle.cost(flavor, amount_asked(job.request), job.replicas)
-
-    def _large_enough(self, job: PendingJob) -> tuple[FlavorName, ...]:
-        """Flavors with enough nodes that could hold it if all were there and empty."""
-        key = (job.request.gpu, amount_asked(job.request), job.replicas)
-        if key not in self._large:
-            whole = self._cycle.whole
-            self._large[key] = tuple(
-                flavor for flavor in self._cycle.flavors(key[0]) if whole[flavor].count(key[1], key[2]) == key[2]
-            )
-        return self._large[key]
+    def _large_enough(self, job: PendingJob) -> tuple[Layout, ...]:
+        """Where it could be if all nodes were there and empty."""
+        shape = self._cycle.shape(job)
+        if shape not in self._large:
+            self._large[shape] = tuple(of for of in shape.layouts if fit_together(self._cycle.whole, of.asks))
+        return self._large[shape]
 
     def _held(self, job: PendingJob) -> Explanation:
         queue = self._cycle.quotas.held(job.queue)
@@ -131,12 +125,23 @@ class _Walk:
         return PendingReason.WAITING_FOR_QUOTA, sentence, numbers
 
     def _too_large(self, job: PendingJob) -> Explanation:
-        cycle, asked = self._cycle, amount_asked(job.request)
-        flavors = cycle.flavors(job.request.gpu)
-        whole = [cycle.whole[flavor] for flavor in flavors]
-        fitting = max((shelf.count(asked) for shelf in whole), default=0)
-        largest = _largest([shelf.largest() for shelf in whole])
-        field = _too_much(asked, whole)
+        cycle = self._cycle
+        whole = cycle.whole
+        each = [(part, [whole[flavor] for flavor in cycle.flavors(part.request.gpu)]) for part in job.parts]
+        alone = (
+            (part, shelves)
+            for part, shelves in each
+            if not any(shelf.count(amount_asked(part.request), part.replicas) == part.replicas for shelf in shelves)
+        )
+        part, shelves = next(alone, (None, []))
+        if part is None:
+            rest = "this cloud has nodes for each of these, and not for all together, so its `roles` can never be met"
+            sentence = f"It asks for {_request(job)}; {rest}."
+            return PendingReason.INVALID_REQUEST, sentence, {"field": "roles", "asked": _asked(job)}
+        asked = amount_asked(part.request)
+        fitting = max((shelf.count(asked) for shelf in shelves), default=0)
+        field = _too_much(asked, shelves)
+        largest = _largest([shelf.largest() for shelf in shelves])
         if largest is None:
             rest = "no node of this cloud has that kind of GPU" if asked.gpus else "this cloud has no nodes"
             field = "resources.gpu" if asked.gpus else "nodes"
@@ -145,19 +150,20 @@ class _Walk:
             rest = f"this cloud has {counted(fitting, 'node')} of one flavor that large"
         else:
             rest = f"the largest node has {amount(largest.free, with_gpus=asked.gpus > 0)}"
-        sentence = f"It asks for {_request(job)}; {rest}, so its `{field}` can never be met."
+        field = field if len(job.parts) == 1 else f"roles.{part.role}.{field}"
+        sentence = f"It asks for {_request(job)}; {_for(job, part)}{rest}, so its `{field}` can never be met."
         numbers = {"field": field, "asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
         return PendingReason.INVALID_REQUEST, sentence, numbers
 
-    def _above_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        cost = self._cost(job, flavor)
+    def _above_quota(self, job: PendingJob, layout: Layout) -> Explanation:
+        cost = layout.cost
         block = self._cycle.quotas.block(job, cost, empty=True)
         assert block is not None, "without a bound nothing is above it"
         sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_never(block)}."
         return PendingReason.EXCEEDS_LIMIT, sentence, {"asked": _asked(job), "charge": dict(cost), **self._bounds(block)}
 
-    def _no_quota(self, job: PendingJob, flavor: FlavorName) -> Explanation:
-        cost = self._cost(job, flavor)
+    def _no_quota(self, job: PendingJob, layout: Layout) -> Explanation:
+        cost = layout.cost
         block = self._cycle.quotas.block(job, cost)
         assert block is not None, "without a bound nothing is above it"
         sentence = f"It asks for {quota_amount(block.kind, cost[block.kind])}; {_holds(block)}."
@@ -176,8 +182,8 @@ class _Walk:
             "in_use": dict(self._cycle.quotas.in_use(block.queue)),
         }
 
-    def _no_room(self, job: PendingJob, flavors: tuple[FlavorName, ...], claim: Claim | None) -> Explanation:
-        short = self._shortage(job, flavors)
+    def _no_room(self, job: PendingJob, layouts: tuple[Layout, ...], claim: Claim | None) -> Explanation:
+        short = self._shortage(job, layouts)
         numbers = {"asked": _asked(job)} | short.numbers
         if claim is not None:
             sentence = f"It asks for {_request(job)}; {short.found}. What frees up on {_places(claim)} is kept for it."
@@ -185,31 +191,38 @@ class _Walk:
         if short.fits_with_all_back:
             sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
             return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
-        if any(self._kept(job, flavor) for flavor in flavors):
+        if any(self._kept(layout) for layout in layouts):
             sentence = f"It asks for {_request(job)}; {short.found}, and what else is free is kept for jobs that go before it."
             return PendingReason.RESERVED_FOR_OTHERS, sentence, numbers | self._line.numbers
-        if (above := self._behind(job, flavors)) is not None:
+        if (above := self._behind(job, layouts)) is not None:
             took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
             return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
         sentence = f"It asks for {_request(job)}; {short.found}."
         return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | self._line.numbers
 
-    def _kept(self, job: PendingJob, flavor: FlavorName) -> bool:
-        """Whether it would fit but for what is kept for others."""
-        asked, room = amount_asked(job.request), self._cycle.room
-        if room.keeps and (flavor, asked) not in self._kept_nodes:
-            self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
-        return room.keeps and self._kept_nodes[flavor, asked] >= job.replicas
+    def _kept(self, layout: Layout) -> bool:
+        """Whether each part would fit but for what is kept for others, and not each does now."""
+        room = self._cycle.room
+        lacks = room.keeps and not all(room.fits(*ask) for ask in layout.asks)
+        return lacks and all(self._unless_kept(ask) >= ask.replicas for ask in layout.asks)
 
-    def _behind(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Line | None:
+    def _unless_kept(self, ask: Ask) -> int:
+        """How many nodes one part would fit but for what is kept there."""
+        flavor, asked, _ = ask
+        if (flavor, asked) not in self._kept_nodes:
+            room = self._cycle.room
+            self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
+        return self._kept_nodes[flavor, asked]
+
+    def _behind(self, job: PendingJob, layouts: tuple[Layout, ...]) -> Line | None:
         """The jobs of its queue and higher priority that were placed now, if it fitted before and beside them no longer does."""
-        asked = amount_asked(job.request)
-        higher = [(of, place) for of, place in self._higher(job) if place.seats[0].flavor in flavors]
-        fitting = [self._fitting(job, flavor, asked) for flavor in flavors] if higher else []
-        if not any(first >= job.replicas for first, _ in fitting) or any(beside >= job.replicas for _, beside in fitting):
+        flavors = {flavor for layout in layouts for flavor in layout.flavors}
+        higher = [of for of, place in self._higher(job) if not flavors.isdisjoint(seat.flavor for seat in place.seats)]
+        fitting = [self._fitting(job, layout) for layout in layouts] if higher else []
+        if not any(first for first, _ in fitting) or any(beside for _, beside in fitting):
             return None
         line = Line()
-        for of, _ in higher:
+        for of in higher:
             line.add(of.id)
         return line
 
@@ -222,8 +235,19 @@ class _Walk:
             self._placed_above[key] = [pair for pair in placed if whole or pair[0].queue == job.queue]
         return self._placed_above[key]
 
-    def _fitting(self, job: PendingJob, flavor: FlavorName, asked: Amount) -> tuple[int, int]:
-        """How many nodes it fitted at first, and how many beside the jobs of higher priority that were placed."""
+    def _fitting(self, job: PendingJob, layout: Layout) -> tuple[bool, bool]:
+        """Whether it fitted at first, and beside the jobs of higher priority that were placed.
+
+        Not known, so not said, where two of its parts are of one flavor: each may fit alone.
+        """
+        if len(set(layout.flavors)) < len(layout.asks):
+            return False, all(self._nodes(job, ask)[1] >= ask.replicas for ask in layout.asks)
+        nodes = [(ask.replicas, self._nodes(job, ask)) for ask in layout.asks]
+        return all(first >= asked for asked, (first, _) in nodes), all(beside >= asked for asked, (_, beside) in nodes)
+
+    def _nodes(self, job: PendingJob, ask: Ask) -> tuple[int, int]:
+        """How many nodes one part fitted at first, and how many beside the jobs of higher priority that were placed."""
+        flavor, asked, _ = ask
         key = (job.queue, job.priority, flavor, asked)
         if key not in self._took:
             room = self._cycle.room
@@ -232,11 +256,10 @@ class _Walk:
             self._took[key] = first, first - room.no_longer_fit(seats, asked)
         return self._took[key]
 
-    def _shortage(self, job: PendingJob, flavors: tuple[FlavorName, ...]) -> Shortage:
-        key = (job.request.gpu, amount_asked(job.request), job.replicas, flavors)
-        if key not in self._shortages:
-            self._shortages[key] = _shortage(self._cycle, key[1], job.replicas, flavors)
-        return self._shortages[key]
+    def _shortage(self, job: PendingJob, layouts: tuple[Layout, ...]) -> Shortage:
+        if layouts not in self._shortages:
+            self._shortages[layouts] = _shortage(self._cycle, job, layouts)
+        return self._shortages[layouts]
 
 
 def _too_much(asked: Amount, whole: Sequence[Shelf]) -> str:
@@ -249,16 +272,41 @@ def _too_much(asked: Amount, whole: Sequence[Shelf]) -> str:
     return next((key for key, part in alone.items() if not any(shelf.count(part, 1) for shelf in whole)), "resources")
 
 
-def _shortage(cycle: Cycle, asked: Amount, replicas: int, flavors: tuple[FlavorName, ...]) -> Shortage:
-    shelves = cycle.room.shelves
-    free = {flavor: shelves[flavor].count(asked) for flavor in flavors}
-    best = max(flavors, key=lambda flavor: (free[flavor], flavor))
-    names = [cycle.room.nodes[spot.node].name for spot in shelves[best].tightest(asked, NAMES_MAX)]
-    largest = _largest([shelves[flavor].largest() for flavor in flavors])
-    holders = sum(cycle.holders[flavor] for flavor in flavors)
+def _shortage(cycle: Cycle, job: PendingJob, layouts: Sequence[Layout]) -> Shortage:
+    """In words, of the first part that finds too few nodes; there may be enough for each and not for all together."""
+    flavors = tuple(dict.fromkeys(flavor for layout in layouts for flavor in layout.flavors))
     out = [node for flavor in flavors for node in cycle.out_of_service[flavor]]
-    back = any(free[flavor] + cycle.free_elsewhere[flavor].count(asked) >= replicas for flavor in flavors)
-    enough_ready = any(cycle.whole_ready[flavor].count(asked, replicas) == replicas for flavor in flavors)
+    enough_ready = any(fit_together(cycle.whole_ready, layout.asks) for layout in layouts)
+    number = 0 if len(job.parts) == 1 else _lacking(cycle, layouts)
+    if number is None:
+        found, numbers = "each of these finds nodes that have it free, and not all together", dict[str, object]()
+    else:
+        found, numbers = _found(cycle, list(dict.fromkeys(layout.asks[number] for layout in layouts)))
+        found = _for(job, job.parts[number]) + found
+    numbers |= {
+        "out_of_service": [{"node": node.name, "state": node.state.value} for node in out[:AHEAD_MAX]],
+        "out_of_service_count": len(out),
+    }
+    back = any(cycle.fits_with_all_back(layout) for layout in layouts)
+    return Shortage(back or not enough_ready, found, _out(out), numbers)
+
+
+def _lacking(cycle: Cycle, layouts: Sequence[Layout]) -> int | None:
+    """The first part that has too few nodes in every layout."""
+    for number in range(len(layouts[0].asks)):
+        if not any(fit_together(cycle.room.shelves, [layout.asks[number]]) for layout in layouts):
+            return number
+    return None
+
+
+def _found(cycle: Cycle, asks: Sequence[Ask]) -> tuple[str, dict[str, object]]:
+    """How it stands with room for one part, of each flavor it could have."""
+    shelves, asked = cycle.room.shelves, asks[0].amount
+    free = {ask.flavor: shelves[ask.flavor].count(asked) for ask in asks}
+    best = max(free, key=lambda flavor: (free[flavor], flavor))
+    names = [cycle.room.nodes[spot.node].name for spot in shelves[best].tightest(asked, NAMES_MAX)]
+    largest = _largest([shelves[flavor].largest() for flavor in free])
+    holders = sum(cycle.holders[flavor] for flavor in free)
     found = f"{counted(free[best], 'node')} {'has' if free[best] < 2 else 'have'} that free"
     if names:
         found += f" ({', '.join(sorted(names))}{', ...' if free[best] > len(names) else ''})"
@@ -270,10 +318,8 @@ def _shortage(cycle: Cycle, asked: Amount, replicas: int, flavors: tuple[FlavorN
         "nodes_that_fit": free[best],
         "largest_free": _spot_numbers(cycle, largest),
         "jobs_holding": holders,
-        "out_of_service": [{"node": node.name, "state": node.state.value} for node in out[:AHEAD_MAX]],
-        "out_of_service_count": len(out),
     }
-    return Shortage(back or not enough_ready, found, _out(out), numbers)
+    return found, numbers
 
 
 def _out(out: Sequence[NodeView]) -> str:
@@ -332,11 +378,29 @@ def _holds(block: Block) -> str:
 
 
 def _request(job: PendingJob) -> str:
-    gpu = job.request.gpu
-    each = amount(amount_asked(job.request), gpu.model if gpu else None, with_gpus=gpu is not None)
-    return each if job.replicas == 1 else f"{each} on each of {job.replicas} nodes"
+    return listed([_request_of(job, part) for part in job.parts])
+
+
+def _request_of(job: PendingJob, part: Part) -> str:
+    gpu = part.request.gpu
+    each = amount(amount_asked(part.request), gpu.model if gpu else None, with_gpus=gpu is not None)
+    if part.replicas > 1:
+        return f"{each} on each of {part.replicas} nodes"
+    return each if len(job.parts) == 1 else f"{each} on a node"
+
+
+def _for(job: PendingJob, part: Part) -> str:
+    """Which of several parts the rest of a sentence is about."""
+    return "" if len(job.parts) == 1 else f"for {part.role}, "
 
 
 def _asked(job: PendingJob) -> dict[str, object]:
-    model = job.request.gpu.model if job.request.gpu else None
-    return {"nodes": job.replicas, **amount_asked(job.request)._asdict(), "gpu_model": model}
+    """What it asks, by role where there are several."""
+    if len(job.parts) == 1:
+        return _asked_by(job.parts[0])
+    return {part.role: _asked_by(part) for part in job.parts}
+
+
+def _asked_by(part: Part) -> dict[str, object]:
+    gpu = part.request.gpu
+    return {"nodes": part.replicas, **amount_asked(part.request)._asdict(), "gpu_model": gpu.model if gpu else None}

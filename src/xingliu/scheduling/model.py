@@ -6,7 +6,7 @@ from xingliu.fleet.model import FairShare, NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.arrays import ArrayPart
-from xingliu.workloads.model import Claim, ResourceRequest, StopWhy, Wait
+from xingliu.workloads.model import MAIN_ROLE, Claim, ResourceRequest, StopWhy, Wait
 
 FAIR_SHARE = FairShare()
 NOBODY, NO_PROJECT = UserId(""), ProjectId("")
@@ -60,10 +60,20 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """`replicas` copies of `request`, on as many different nodes of one flavor."""
+
+    replicas: int
+    request: ResourceRequest
+    role: str = MAIN_ROLE
+
+
+@dataclass(frozen=True, slots=True)
 class PendingJob:
-    """A gang that waits: `replicas` copies of `request` on as many different nodes, all or none.
+    """A gang that waits: all of its parts start together, or none.
 
     Attributes:
+        parts: at least one. Each has a flavor of its own; two of them may share a node that has room for both.
         time_left_us: what remains of its time limit, None without one.
         deadline_us: when it should have ended.
         claim: nodes on which room is kept for it.
@@ -76,8 +86,7 @@ class PendingJob:
     queue: QueueName
     priority: int
     submitted_us: int
-    replicas: int
-    request: ResourceRequest
+    parts: tuple[Part, ...]
     held: bool = False
     time_left_us: int | None = None
     generation: int = 0
@@ -90,7 +99,10 @@ class PendingJob:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One replica's place. `charge` is what its queue is charged, by quota kind."""
+    """One replica's place. `charge` is what its queue is charged, by quota kind.
+
+    `rank` counts over all parts of the job, in their order; `role_rank` over the replicas of its own.
+    """
 
     rank: int
     node: NodeName
@@ -99,6 +111,8 @@ class Seat:
     resources: Resources
     charge: Resources
     gpus: tuple[int, ...] = ()
+    role: str = MAIN_ROLE
+    role_rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)

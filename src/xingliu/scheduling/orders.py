@@ -83,7 +83,8 @@ class Policy:
     Attributes:
         order: by shares down the tree of queues, in each of them by its own order; any other is of all jobs in one line.
         score: of the tightest node of each flavor that fits; the flavor with the lowest is taken, then by name.
-        pick: which nodes of that flavor, of those that fit: `Shelf.tightest`, or `Shelf.first` by name.
+        pick: which nodes of that flavor, of those that fit: `Shelf.tightest`, or `Shelf.first` by name; several parts take
+            the tightest.
         rule: whether, and why, one job may have another stopped.
     """
 

@@ -1,13 +1,14 @@
 """Who starts now, where, who has to stop for it, and who waits for what."""
 
-from xingliu.kernel.ids import FlavorName
+from collections.abc import Sequence
+
 from xingliu.scheduling.claims import claim_room, honour_claims
 from xingliu.scheduling.cycle import Cycle, Waiting, place
 from xingliu.scheduling.explain import explain
+from xingliu.scheduling.layouts import Layout, Nodes
 from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot
 from xingliu.scheduling.orders import DEFAULT, Policy
 from xingliu.scheduling.reserving import reserve
-from xingliu.scheduling.room import Amount, amount_asked
 
 
 def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
@@ -16,9 +17,9 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
 
     Who has a claim to room that others are stopped for goes first of all; who would have to borrow, last. A job that does not
     fit may have others stopped, if that gives it room; else it is passed over, where its queue's order lets it be: one behind
-    it may start in room it cannot use now, unless it has waited so long that what frees up is kept for it. A gang takes the
-    nodes with the least to spare, all of one flavor; a job without GPUs avoids nodes that have some. The order of
-    `snapshot.nodes`, `queues` and `pending` does not change the plan; decisions come in the order of the line.
+    it may start in room it cannot use now, unless it has waited so long that what frees up is kept for it. Each part of a
+    gang takes the nodes with the least to spare, all of one flavor; one without GPUs avoids nodes that have some. The order
+    of `snapshot.nodes`, `queues` and `pending` does not change the plan; decisions come in the order of the line.
     """
     cycle = Cycle(snapshot, policy)
     decisions = honour_claims(cycle)
@@ -46,15 +47,12 @@ def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
 
 def _seat(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     """In what is free, else in what others are stopped for; or it waits."""
-    asked = amount_asked(job.request)
-    costs = [(flavor, cycle.cost(flavor, asked, job.replicas)) for flavor in cycle.flavors(job.request.gpu)]
-    admitted = tuple(flavor for flavor, cost in costs if cycle.quotas.admits(job, cost))
-    own = cycle.own(job, [(flavor, cost) for flavor, cost in costs if flavor in admitted])
-    fitting = [flavor for flavor in own if cycle.room.fits(flavor, asked, job.replicas)]
-    if fitting:
-        flavor = _best_flavor(cycle, asked, fitting)
-        return place(cycle, job, flavor, cycle.room.take(flavor, asked, job.replicas))
-    leads = cycle.order_of(job.queue).blocks and cycle.could_start(job, costs)
+    shape = cycle.shape(job)
+    admitted = tuple(layout for layout in shape.layouts if cycle.quotas.admits(job, layout.cost))
+    own = cycle.own(job, admitted)
+    if (found := _find_nodes(cycle, own)) is not None:
+        return place(cycle, job, *found)
+    leads = cycle.order_of(job.queue).blocks and cycle.could_start(job, shape)
     if len(own) < len(admitted):
         cycle.borrowers.append(job)
         if leads:
@@ -62,18 +60,21 @@ def _seat(cycle: Cycle, job: PendingJob) -> Place | Waiting:
         return Waiting(job, admitted)
     if leads:
         cycle.heads[job.queue] = job.id
-    making = cycle.evictions.find(job, costs)
+    making = cycle.evictions.find(job, shape)
     return reserve(cycle, job, admitted) if making is None else claim_room(cycle, job, making)
 
 
-def _best_flavor(cycle: Cycle, asked: Amount, fitting: list[FlavorName]) -> FlavorName:
-    """The one whose tightest node has the lowest score; then by name."""
-    if len(fitting) == 1:
-        return fitting[0]
+def _find_nodes(cycle: Cycle, layouts: Sequence[Layout]) -> tuple[Layout, Nodes] | None:
+    """On the flavors whose tightest nodes have the lowest scores; then by name."""
     room, score = cycle.room, cycle.policy.score
 
-    def scored(flavor: FlavorName) -> tuple[object, ...]:
-        free = room.shelves[flavor].tightest(asked, 1)[0].free
-        return *score(free, asked, room.models[flavor] is not None), flavor
+    def scored(layout: Layout) -> tuple[object, ...]:
+        tightest = (room.shelves[ask.flavor].tightest(ask.amount, 1)[0].free for ask in layout.asks)
+        each = zip(layout.asks, tightest, strict=True)
+        return [score(free, ask.amount, room.models[ask.flavor] is not None) for ask, free in each], layout.flavors
 
-    return min(fitting, key=scored)
+    fitting = [layout for layout in layouts if all(room.fits(*ask) for ask in layout.asks)]
+    for layout in sorted(fitting, key=scored) if len(fitting) > 1 else fitting:
+        if (nodes := cycle.nodes_for(layout)) is not None:
+            return layout, nodes
+    return None

@@ -4,22 +4,26 @@ Not before its turn: whoever goes before it in the line may still take that room
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
-from xingliu.kernel.ids import FlavorName, NodeName
-from xingliu.scheduling.claims import keep
+from xingliu.kernel.ids import NodeName
+from xingliu.scheduling.claims import claimed, keep, names_of
 from xingliu.scheduling.cycle import Cycle, Waiting
+from xingliu.scheduling.layouts import Layout, Nodes, asked_of_each, fit_together, spread
 from xingliu.scheduling.model import PendingJob
-from xingliu.scheduling.room import Amount, amount_asked, amount_of, amount_whole, both, covers
+from xingliu.scheduling.room import NOTHING, Amount, amount_of, amount_whole, both, covers
 from xingliu.workloads.model import Claim
 
 NEW_MAX = 4
+LAYOUTS_MAX = 8
 LATEST_US = 1 << 62
 
 Ends = dict[NodeName, list[tuple[int, Amount]]]
-Found = tuple[list[int], int, FlavorName, list[int]]
+Found = tuple[list[int], int, Nodes]
+Kept = tuple[Claim, Layout, Nodes]
 
 
-def reserve(cycle: Cycle, job: PendingJob, admitted: Sequence[FlavorName]) -> Waiting:
+def reserve(cycle: Cycle, job: PendingJob, admitted: Sequence[Layout]) -> Waiting:
     """It goes on waiting: with room kept for it, if it has waited so long, and nothing is kept for another of its queue.
 
     It keeps the nodes it has; at most NEW_MAX jobs a cycle are given some: those that are free soonest, by time limits.
@@ -35,45 +39,62 @@ def reserve(cycle: Cycle, job: PendingJob, admitted: Sequence[FlavorName]) -> Wa
         cycle.reserved_now += 1
     if kept is None:
         return Waiting(job, tuple(admitted))
-    claim, numbers = kept
+    claim, layout, nodes = kept
     cycle.reserving[job.queue] = job.id
-    keep(cycle, job, claim, numbers, ())
+    keep(cycle, job, layout, nodes, ())
     return Waiting(job, tuple(admitted), claim)
 
 
-def _kept(cycle: Cycle, job: PendingJob, admitted: Sequence[FlavorName]) -> tuple[Claim, list[int]] | None:
+def _kept(cycle: Cycle, job: PendingJob, admitted: Sequence[Layout]) -> Kept | None:
     """The nodes it has already, while they still could take it."""
-    claim = job.claim
-    if claim is None or claim.flavor not in admitted or len(claim.nodes) != job.replicas:
+    found = None if job.claim is None else claimed(cycle, job, job.claim)
+    if job.claim is None or found is None or found[0] not in admitted:
         return None
-    numbers = [number for name in claim.nodes if (number := cycle.room.ready_number(name)) is not None]
-    asked = amount_asked(job.request)
-    fit = all(covers(amount_whole(cycle.room.nodes[number]), asked) for number in numbers)
-    return (claim, numbers) if fit and len(numbers) == job.replicas else None
+    fit = all(covers(amount_whole(cycle.room.nodes[number]), asked) for number, asked in asked_of_each(*found).items())
+    return (job.claim, *found) if fit else None
 
 
-def _choose(cycle: Cycle, job: PendingJob, admitted: Sequence[FlavorName]) -> tuple[Claim, list[int]] | None:
+def _choose(cycle: Cycle, job: PendingJob, admitted: Sequence[Layout]) -> Kept | None:
     ends = _ends(cycle)
-    found = [one for flavor in admitted if (one := _soonest(cycle, job, flavor, ends)) is not None]
+    could = islice((layout for layout in admitted if fit_together(cycle.whole_ready, layout.asks)), LAYOUTS_MAX)
+    found = [(*one, layout.flavors, layout) for layout in could if (one := _soonest(cycle, layout, ends)) is not None]
     if not found:
         return None
-    _, _, flavor, numbers = min(found)
-    names = tuple(cycle.room.nodes[number].name for number in numbers)
-    return Claim(flavor, names, cycle.snapshot.now_us, by_eviction=False), numbers
+    _, _, nodes, _, layout = min(found, key=lambda one: (one[0], one[1], one[3], one[2]))
+    return Claim(names_of(cycle, nodes), cycle.snapshot.now_us, by_eviction=False), layout, nodes
 
 
-def _soonest(cycle: Cycle, job: PendingJob, flavor: FlavorName, ends: Ends) -> Found | None:
-    """The nodes of a flavor that are free soonest: when they are, last first; how much less is free on them now; which."""
-    asked, room = amount_asked(job.request), cycle.room
-    found = []
-    for number, node in enumerate(room.nodes):
-        if node.flavor == flavor and room.ready_number(node.name) is not None and covers(amount_whole(node), asked):
-            left = room.left(number)
-            found.append((_free_at_us(left, ends.get(node.name, ()), asked), -left.gpus, -left.cpu_milli, number))
-    if len(found) < job.replicas:
+def _soonest(cycle: Cycle, layout: Layout, ends: Ends) -> Found | None:
+    """The nodes in one layout that are free soonest: when they are, last first; how much less is free on them now; which.
+
+    The largest part chooses first; where that leaves too few for another, nodes are taken on which all fit, soon or not.
+    """
+    nodes = _each_soonest(cycle, layout, ends) or spread(cycle.whole_ready, layout.asks)
+    if nodes is None:
         return None
-    best = sorted(found)[: job.replicas]
-    return [one[0] for one in reversed(best)], sum(one[1] for one in best), flavor, sorted(one[3] for one in best)
+    left = {number: cycle.room.left(number) for of_part in nodes for number in of_part}
+    asked, names = asked_of_each(layout, nodes), names_of(cycle, [list(left)])
+    free_at_us = [_free_at_us(left[number], ends.get(name, ()), asked[number]) for number, name in zip(left, names, strict=True)]
+    return sorted(free_at_us, reverse=True), -sum(amount.gpus for amount in left.values()), nodes
+
+
+def _each_soonest(cycle: Cycle, layout: Layout, ends: Ends) -> Nodes | None:
+    room = cycle.room
+    nodes: Nodes = [[] for _ in layout.asks]
+    taken: dict[int, Amount] = {}
+    for part in sorted(range(len(nodes)), key=lambda part: layout.asks[part].amount, reverse=True):
+        flavor, amount, replicas = layout.asks[part]
+        found = []
+        for number, node in enumerate(room.nodes):
+            asked = both(amount, taken[number]) if number in taken else amount
+            if node.flavor == flavor and room.ready_number(node.name) is not None and covers(amount_whole(node), asked):
+                left = room.left(number)
+                found.append((_free_at_us(left, ends.get(node.name, ()), asked), -left.gpus, -left.cpu_milli, number))
+        if len(found) < replicas:
+            return None
+        nodes[part] = sorted(number for *_, number in sorted(found)[:replicas])
+        taken |= {number: both(amount, taken.get(number, NOTHING)) for number in nodes[part]}
+    return nodes
 
 
 def _free_at_us(left: Amount, ends: Iterable[tuple[int, Amount]], asked: Amount) -> int:

@@ -182,6 +182,10 @@ class Room:
         """What is free on that node now."""
         return self._left[number] if number in self._left else amount_free(self.nodes[number])
 
+    def left_on(self, name: NodeName) -> Amount:
+        """The same by name."""
+        return self.left(self._numbers[name])
+
     def fits(self, flavor: FlavorName, asked: Amount, replicas: int) -> bool:
         """Whether `replicas` nodes of the flavor have room. What did not fit is remembered: the room only shrinks."""
         known = self._at_most.get((flavor, asked))
@@ -192,12 +196,12 @@ class Room:
             self._at_most[flavor, asked] = found
         return found >= replicas
 
-    def take(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[Taken]:
-        """Take nodes, which `fits` said there are: each with its lowest free GPU indices, in node order."""
-        return self.take_on(flavor, asked, [spot.node for spot in self._pick(self.shelves[flavor], asked, replicas)])
+    def pick(self, flavor: FlavorName, asked: Amount, replicas: int) -> list[int]:
+        """Nodes for it, which `fits` said there are, in order."""
+        return sorted(spot.node for spot in self._pick(self.shelves[flavor], asked, replicas))
 
     def take_on(self, flavor: FlavorName, asked: Amount, numbers: Iterable[int]) -> list[Taken]:
-        """The same on given nodes, which have the room."""
+        """Take those nodes, which have the room: each with its lowest free GPU indices, in node order."""
         return [self._take(self.shelves[flavor], asked, number) for number in sorted(numbers)]
 
     def keep(self, flavor: FlavorName, asked: Amount, number: int) -> None:
@@ -238,15 +242,19 @@ class Room:
         shelf.take(Spot(free, number))
         gpus = self._gpus[number] if number in self._gpus else tuple(sorted(node.free_gpus))
         self._gpus[number] = gpus[asked.gpus :]
-        self._left[number] = Amount(*(have - want for have, want in zip(free, asked, strict=True)))
+        self._left[number] = less(free, asked)
         shelf.put(Spot(self._left[number], number))
         return node, gpus[: asked.gpus]
 
 
 def covers(free: Amount, asked: Amount) -> bool:
-    return all(have >= want for have, want in zip(free, asked, strict=True))
+    return free.gpus >= asked.gpus and free.cpu_milli >= asked.cpu_milli and free.memory_bytes >= asked.memory_bytes
 
 
 def both(one: Amount, other: Amount) -> Amount:
     """The two together."""
-    return Amount(*(first + second for first, second in zip(one, other, strict=True)))
+    return Amount(one.gpus + other.gpus, one.cpu_milli + other.cpu_milli, one.memory_bytes + other.memory_bytes)
+
+
+def less(free: Amount, taken: Amount) -> Amount:
+    return Amount(free.gpus - taken.gpus, free.cpu_milli - taken.cpu_milli, free.memory_bytes - taken.memory_bytes)

@@ -36,6 +36,7 @@ class JobState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+MAIN_ROLE = "main"  # of a job that names no roles
 FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED})
 LIVE = frozenset(JobState) - FINAL
 
@@ -109,10 +110,10 @@ class Wait:
 class Claim:
     """Room that is kept for a waiting job: on each of `nodes` what one replica asks for, as it becomes free.
 
+    `nodes` stand in the order of ranks: those of the first part, then those of the next.
     `by_eviction`: others are stopped for it; else it had waited so long that what frees up is kept.
     """
 
-    flavor: FlavorName
     nodes: tuple[NodeName, ...]
     since_us: int
     by_eviction: bool = True
