@@ -37,7 +37,7 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
     ),
     "two parts do not share what is enough for either": (
         cloud(G1, pending=[learner(gpus=3, beside=[part("rollout", gpus=2)])]),
-        ["j waits: ExceedsLimit"],
+        ["j waits: InvalidRequest"],
     ),
     "the small part leaves the large node to the large one": (
         cloud(node("a", cores=8), node("b", cores=2), pending=[job("j", cores=2, beside=[part("big", cores=8)])]),
