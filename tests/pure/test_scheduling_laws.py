@@ -254,7 +254,7 @@ def test_every_reason_is_true(snapshot: Snapshot) -> None:
 
 
 def _invalid(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    return not _flavors(of, _whole(snapshot))
+    return not _layouts(of, _whole(snapshot))
 
 
 def _held(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
@@ -276,7 +276,7 @@ def _possible(snapshot: Snapshot, of: PendingJob) -> set[tuple[str, ...]]:
 
 
 def _exceeds(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
-    return bool(_flavors(of, _whole(snapshot))) and not _possible(snapshot, of)
+    return bool(_layouts(of, _whole(snapshot))) and not _possible(snapshot, of)
 
 
 def _no_quota(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
