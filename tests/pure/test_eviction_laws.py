@@ -9,9 +9,10 @@ from tests.pure.clouds import crowded
 from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId, QueueName
 from xingliu.kernel.resources import Resources
-from xingliu.scheduling.eviction import charge_of, cost_of
+from xingliu.scheduling.eviction import cost_of
 from xingliu.scheduling.model import PendingJob, QueueView, RunningJob, Snapshot
 from xingliu.scheduling.policy import decide
+from xingliu.scheduling.running import charge_of
 
 ROUNDS_MAX = 200
 

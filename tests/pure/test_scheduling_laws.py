@@ -16,7 +16,8 @@ from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.model import NodeView, Part, PendingJob, Plan, QueueView, Seat, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.scheduling.quota import charge
-from xingliu.scheduling.room import amount_asked, suits
+from xingliu.scheduling.room import Stock, amount_asked, suits
+from xingliu.scheduling.running import Running
 from xingliu.workloads.model import PendingReason as Reason
 
 
@@ -168,6 +169,18 @@ def test_the_order_of_input_does_not_matter(snapshot: Snapshot, dice: Random) ->
     shuffled = {name: tuple(dice.sample(getattr(snapshot, name), len(getattr(snapshot, name)))) for name in unordered}
     other = replace(snapshot, **shuffled)
     assert decide(other) == decide(snapshot)
+
+
+@given(snapshots(), st.randoms(use_true_random=False))
+def test_what_was_found_of_nodes_before_some_changed_does_not_change_a_plan(snapshot: Snapshot, dice: Random) -> None:
+    earlier = [dice.choice((of, _empty(of), replace(of, state=dice.choice(list(NodeState))))) for of in snapshot.nodes]
+    seen = Stock.of(earlier)
+    decide(replace(snapshot, nodes=seen))
+    now = seen.changed([of for of in snapshot.nodes if of not in earlier])
+    kept = replace(snapshot, nodes=now, running=Running.of(snapshot.running))
+    assert now == Stock.of(snapshot.nodes)
+    assert decide(kept) == decide(snapshot)
+    assert decide(kept) == decide(snapshot), "what was placed is not taken from what is kept"
 
 
 @given(snapshots())

@@ -10,6 +10,8 @@ from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
 from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName
 from xingliu.kernel.resources import CPU, Resources, cpu_of
 from xingliu.scheduling.model import NodeView, Part, PendingJob, QueueView, RunningJob, Seat, Snapshot
+from xingliu.scheduling.room import Stock
+from xingliu.scheduling.running import Running
 from xingliu.training.gang import Gang
 from xingliu.workloads.model import FINAL, LIVE, Attempt, Job, JobState, Lease
 
@@ -41,7 +43,13 @@ class World:
         self._attempts: dict[AttemptId, Attempt] = {}
         self._leases: dict[JobId, dict[LeaseId, Lease]] = defaultdict(dict)
         self._by_node: dict[NodeName, dict[LeaseId, Lease]] = defaultdict(dict)
-        self._views: dict[NodeName, NodeView] = {}
+        self._gangs: dict[JobId, Gang] = {}
+        self._running: dict[JobId, RunningJob] = {}
+        self._touched: set[JobId] = set()
+        self._runs = Running()
+        self._stock: Stock | None = None
+        self._moved: set[NodeName] = set()
+        self._held: dict[QueueName, Resources] = defaultdict(Resources)
         self._pending: dict[JobId, PendingJob] = {}
         with self._store.read() as unit:
             self._version = self._store.version()
@@ -84,27 +92,35 @@ class World:
                     touched.add(value.job)
                 case Attempt():
                     self._attempts[value.id] = value
+                    touched.add(value.job)
                 case _:
                     self._put_rest(value)
         for lease in leases:
             self._put_lease(lease)
         for job_id in touched:
             self._forget_if_over(job_id)
+        self._touched |= touched
 
     def _put_rest(self, value: object) -> None:
         match value:
             case Node():
-                self.nodes[value.name] = value
-                self._views.pop(value.name, None)
+                self._put_node(value)
             case Flavor():
                 self.flavors[value.name] = value
-                self._views.clear()
+                self._stock = None
             case Queue():
                 self.queues[value.name] = value
             case Settings(key=key, value=settings) if key == SETTINGS:
                 self.settings = settings
             case _:
                 pass
+
+    def _put_node(self, node: Node) -> None:
+        before = self.nodes.get(node.name)
+        self.nodes[node.name] = node
+        self._moved.add(node.name)
+        if before is None or NodeState.RETIRED in (before.state, node.state):
+            self._stock = None
 
     def _put_job(self, job: Job) -> None:
         self.jobs[job.id] = job
@@ -115,12 +131,15 @@ class World:
             self._pending[job.id] = pending_job(job)
 
     def _put_lease(self, lease: Lease) -> None:
-        self._views.pop(lease.node, None)
+        before = self._leases[lease.job].get(lease.id)
         self._leases[lease.job][lease.id] = lease
+        if before is not None and before.released_us is None:
+            self._held[before.queue] -= charge_of(before)
+            del self._by_node[before.node][before.id]
         if lease.released_us is None:
+            self._held[lease.queue] += charge_of(lease)
             self._by_node[lease.node][lease.id] = lease
-        else:
-            self._by_node[lease.node].pop(lease.id, None)
+        self._moved.add(lease.node)
 
     def _forget_if_over(self, job_id: JobId) -> None:
         """Leases and attempts are kept until all of the job are released; a finished job is not kept at all."""
@@ -162,9 +181,24 @@ class World:
             return [self.jobs[job_id] for job_id in self._of_array.get(array, ())]
 
     def gangs(self) -> list[Gang]:
-        """Every job that holds leases, with its current attempt."""
+        """Every job that holds leases, with its current attempt, in the order in which they came to hold some."""
         with self._lock:
-            return [gang for job_id in list(self._leases) if (gang := self.gang(job_id)) is not None]
+            self._look_again()
+            return [self._gangs[job_id] for job_id in self._leases if job_id in self._gangs]
+
+    def _look_again(self) -> None:
+        """Make the gangs of jobs that changed anew."""
+        for job_id in self._touched:
+            gang = self.gang(job_id)
+            if gang is None:
+                self._gangs.pop(job_id, None)
+                self._running.pop(job_id, None)
+            else:
+                self._gangs[job_id] = gang
+                self._running[job_id] = running_job(gang)
+        if self._touched:
+            self._runs = Running(self._running[job_id] for job_id in self._leases if job_id in self._running)
+        self._touched = set()
 
     def gang(self, job_id: JobId) -> Gang | None:
         with self._lock:
@@ -182,10 +216,8 @@ class World:
 
     def held(self) -> Mapping[QueueName, Resources]:
         """What the jobs of each queue itself hold, by quota kind; nothing for those that hold nothing."""
-        held: dict[QueueName, Resources] = defaultdict(Resources)
-        for lease in self.open_leases():
-            held[lease.queue] = held[lease.queue] + charge_of(lease)
-        return held
+        with self._lock:
+            return defaultdict(Resources, self._held)
 
     def below(self, name: QueueName) -> frozenset[QueueName]:
         """The queue and all below it; itself alone where nobody knows it."""
@@ -199,38 +231,45 @@ class World:
     def snapshot(self, *, cycle: int, now_us: int) -> Snapshot:
         """Everything one decision may know, at this instant."""
         with self._lock:
-            held = self.held()
+            self._look_again()
             return Snapshot(
                 version=self._version,
                 cycle=cycle,
                 now_us=now_us,
-                nodes=tuple(self._view(node) for node in self.nodes.values() if node.state is not NodeState.RETIRED),
-                queues=tuple(queue_view(queue, held[queue.name]) for queue in self.queues.values()),
+                nodes=self._nodes_now(),
+                queues=tuple(queue_view(queue, self._held[queue.name]) for queue in self.queues.values()),
                 pending=tuple(self._pending.values()),
-                running=tuple(running_job(gang) for gang in self.gangs()),
+                running=self._runs,
                 fair=self.settings.fair_share,
             )
 
+    def _nodes_now(self) -> Stock:
+        """Those that are not retired; where leases came and went, only their nodes are looked at again."""
+        if self._stock is None:
+            self._stock = Stock.of(self._view(node) for node in self.nodes.values() if node.state is not NodeState.RETIRED)
+        elif self._moved:
+            moved = [self.nodes[name] for name in self._moved if name in self._stock.numbers]
+            self._stock = self._stock.changed([self._view(node) for node in moved])
+        self._moved = set()
+        return self._stock
+
     def _view(self, node: Node) -> NodeView:
-        view = self._views.get(node.name)
-        if view is None:
-            leases = self._by_node.get(node.name, {}).values()
-            taken = {gpu for lease in leases for gpu in lease.gpus}
-            free = node.capacity
-            for lease in leases:
-                free = free - lease.resources
-            view = self._views[node.name] = NodeView(
-                name=node.name,
-                pool=node.pool,
-                flavor=node.flavor,
-                gpu=self.flavors[node.flavor].gpu,
-                state=node.state,
-                capacity=node.capacity,
-                free=free,
-                free_gpus=tuple(device.index for device in node.devices if device.index not in taken),
-                generation=node.generation,
-            )
-        return view
+        leases = self._by_node.get(node.name, {}).values()
+        taken = {gpu for lease in leases for gpu in lease.gpus}
+        free = node.capacity
+        for lease in leases:
+            free = free - lease.resources
+        return NodeView(
+            name=node.name,
+            pool=node.pool,
+            flavor=node.flavor,
+            gpu=self.flavors[node.flavor].gpu,
+            state=node.state,
+            capacity=node.capacity,
+            free=free,
+            free_gpus=tuple(device.index for device in node.devices if device.index not in taken),
+            generation=node.generation,
+        )
 
 
 def queue_view(queue: Queue, in_use: Resources) -> QueueView:

@@ -32,7 +32,7 @@ def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | No
     promised = None if barred else claimed(cycle, job, claim)
     if promised is None:
         return None
-    (layout, nodes), leaving = promised, cycle.leaving.get(job.id, [])
+    (layout, nodes), leaving = promised, cycle.running.leaving_for.get(job.id, [])
     if quotas.block_without(job, layout.cost, leaving, promised=True) is not None:
         return None
     asked = asked_of_each(layout, nodes)
@@ -92,7 +92,6 @@ def _once_gone(cycle: Cycle, number: int) -> Amount:
     """What will be free on the node when all have left that are stopping, for whomever: they may let go in any order."""
     free = cycle.room.left(number)
     name = cycle.room.nodes[number].name
-    leaving = (job for job in cycle.snapshot.running if job.leaves_us is not None)
-    for seat in (seat for gone in leaving for seat in gone.seats if seat.node == name):
+    for seat in (seat for gone in cycle.running.leaving for seat in gone.seats if seat.node == name):
         free = both(free, amount_of(seat))
     return free

@@ -1,19 +1,20 @@
 """What one call of `decide` works with: the snapshot, indexed, and the line."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from xingliu.fleet.model import NodeState
-from xingliu.kernel.ids import ArrayId, FlavorName, JobId, QueueName
+from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, MEMORY, MILLI, Resources, gpu_of
 from xingliu.scheduling.eviction import Evictions
 from xingliu.scheduling.layouts import Ask, Layout, Nodes, Shape, combined, fit_together, spread
-from xingliu.scheduling.model import Evict, NodeView, Part, PendingJob, Place, RunningJob, Seat, Snapshot
+from xingliu.scheduling.model import Evict, Part, PendingJob, Place, Seat, Snapshot
 from xingliu.scheduling.orders import Order, Policy, order_along
 from xingliu.scheduling.quota import Quotas, charge
-from xingliu.scheduling.room import Amount, Room, Shelf, Spot, amount_asked, amount_free, amount_whole, suits
+from xingliu.scheduling.room import Room, Shelf, amount_asked, suits
+from xingliu.scheduling.running import Running, flavors_of
 from xingliu.scheduling.shares import Shares
 from xingliu.scheduling.turns import FairLine, Line, OneLine
 from xingliu.workloads.model import Claim, GpuRequest
@@ -49,7 +50,7 @@ class Cycle:
             many nodes were looked for in this cycle.
         placed: those that got seats so far, and where.
         evicted: those that have to stop for others.
-        leaving: who is stopping already, by the job it is stopping for.
+        running: what runs.
         in_arrays: how many elements of each array have seats, or are promised some.
     """
 
@@ -60,7 +61,8 @@ class Cycle:
         self.reserving: dict[QueueName, JobId] = {}
         self.reserved_now = 0
         self.room = Room(snapshot.nodes, policy.pick)
-        self.quotas = Quotas(snapshot.queues, self.room.models, snapshot.running, lambda: self.capacity)
+        self.running = Running.of(snapshot.running)
+        self.quotas = Quotas(snapshot.queues, self.room.models, self.running, lambda: self.capacity)
         self.borrowers: list[PendingJob] = []
         self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: self.capacity)
         self._may_borrow = False
@@ -68,14 +70,10 @@ class Cycle:
         self.line = self._line(snapshot.pending)
         self.placed: list[tuple[PendingJob, Place]] = []
         self.evicted: list[Evict] = []
-        self.leaving = _leaving_for(snapshot.running)
-        self.in_arrays: Counter[ArrayId] = Counter(
-            job.array.id for job in snapshot.running if job.array is not None and job.seats
-        )
-        for gone in snapshot.running:
-            if gone.leaves_us is not None:
-                self.quotas.leave(gone)
-        self.evictions = Evictions(snapshot, self.room, self.quotas, policy.rule)
+        self.in_arrays = self.running.in_arrays.copy()
+        for gone in self.running.leaving:
+            self.quotas.leave(gone)
+        self.evictions = Evictions(snapshot.now_us, self.running, self.room, self.quotas, policy.rule)
         self._flavors: dict[GpuRequest | None, tuple[FlavorName, ...]] = {}
         self._shapes: dict[tuple[Part, ...], Shape] = {}
         self._apart: set[Layout] = set()
@@ -166,66 +164,32 @@ class Cycle:
     def capacity(self) -> Resources:
         """All of the nodes that are not retired, by quota kind."""
         amounts: Counter[str] = Counter()
-        for node in self.snapshot.nodes:
-            if node.state is not NodeState.RETIRED:
-                amounts.update(charge(node.flavor, amount_whole(node)))
+        for (flavor, amount), count in self.room.nodes.whole_counts.items():
+            amounts.update(charge(flavor, amount) * count)
         return Resources(amounts)
 
-    @cached_property
+    @property
     def whole(self) -> dict[FlavorName, Shelf]:
         """All nodes that are not retired, as if they were empty."""
-        return self._shelves(amount_whole, lambda node: node.state is not NodeState.RETIRED)
-
-    @cached_property
-    def whole_ready(self) -> dict[FlavorName, Shelf]:
-        """The ready nodes, as if they were empty."""
-        return self._shelves(amount_whole, lambda node: node.state is NodeState.READY)
+        return self.room.nodes.whole
 
     def fits_with_all_back(self, layout: Layout) -> bool:
         """Whether it would fit in what is left if the nodes that are out of service were ready."""
         if len(layout.asks) > 1:
             return fit_together(self._all_back, layout.asks)
         flavor, asked, replicas = layout.asks[0]
-        return self.room.shelves[flavor].count(asked) + self.free_elsewhere[flavor].count(asked) >= replicas
+        return self.room.shelves[flavor].count(asked) + self.room.nodes.free_elsewhere[flavor].count(asked) >= replicas
 
     @cached_property
     def _all_back(self) -> dict[FlavorName, Shelf]:
         """What is left when all are decided on the nodes that are ready, and what is free on those that are out of service."""
-        return self._shelves(lambda node: self.room.left_on(node.name), lambda node: node.state is not NodeState.RETIRED)
-
-    @cached_property
-    def free_elsewhere(self) -> dict[FlavorName, Shelf]:
-        """What is free on nodes that are out of service: neither ready nor retired."""
-        return self._shelves(amount_free, _out_of_service)
-
-    @cached_property
-    def out_of_service(self) -> dict[FlavorName, list[NodeView]]:
-        found: dict[FlavorName, list[NodeView]] = {flavor: [] for flavor in self.room.models}
-        for node in self.room.nodes:
-            if _out_of_service(node):
-                found[node.flavor].append(node)
-        return found
+        retired = NodeState.RETIRED
+        return self.room.nodes.shelved(lambda number, node: None if node.state is retired else self.room.left(number))
 
     @cached_property
     def holders(self) -> Counter[FlavorName]:
         """How many jobs hold nodes of each flavor, those just placed included."""
-        seats = [*(job.seats for job in self.snapshot.running), *(placed.seats for _, placed in self.placed)]
-        return Counter(flavor for held in seats for flavor in {seat.flavor for seat in held})
-
-    def _shelves(self, amount: Callable[[NodeView], Amount], counted: Callable[[NodeView], bool]) -> dict[FlavorName, Shelf]:
-        spots: dict[FlavorName, list[Spot]] = {flavor: [] for flavor in self.room.models}
-        for number, node in enumerate(self.room.nodes):
-            if counted(node):
-                spots[node.flavor].append(Spot(amount(node), number))
-        return {flavor: Shelf(of_flavor) for flavor, of_flavor in spots.items()}
-
-
-def _leaving_for(running: Iterable[RunningJob]) -> dict[JobId, list[RunningJob]]:
-    found: dict[JobId, list[RunningJob]] = {}
-    for job in running:
-        if job.leaves_for is not None:
-            found.setdefault(job.leaves_for, []).append(job)
-    return found
+        return self.running.holders + Counter(flavor for _, placed in self.placed for flavor in flavors_of(placed.seats))
 
 
 def place(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes) -> Place:
@@ -248,7 +212,3 @@ def place(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes) -> Place:
 def _cost(asks: Iterable[Ask]) -> Resources:
     """What a gang is charged to its queue."""
     return sum((charge(ask.flavor, ask.amount) * ask.replicas for ask in asks), Resources())
-
-
-def _out_of_service(node: NodeView) -> bool:
-    return node.state not in (NodeState.READY, NodeState.RETIRED)

@@ -4,14 +4,16 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.resources import CPU, Resources
 from xingliu.scheduling.layouts import Ask, Layout, Nodes, Shape, spread
-from xingliu.scheduling.model import PendingJob, RunningJob, Snapshot
+from xingliu.scheduling.model import PendingJob, RunningJob
 from xingliu.scheduling.quota import Block, Quotas
 from xingliu.scheduling.room import NOTHING, Amount, Room, amount_of, both, covers, less
+from xingliu.scheduling.running import Running, charge_of
 from xingliu.workloads.model import StopWhy
 
 EXACT_MAX = 8
@@ -40,11 +42,6 @@ def preempt_or_reclaim(quotas: Quotas, job: PendingJob, victim: RunningJob) -> S
 def stop_nothing(quotas: Quotas, job: PendingJob, victim: RunningJob) -> StopWhy | None:
     """No job is stopped for another."""
     return None
-
-
-def charge_of(job: RunningJob) -> Resources:
-    """What its queue is charged for what it still holds."""
-    return sum((seat.charge for seat in job.seats), Resources())
 
 
 def cost_of(victim: RunningJob, now_us: int) -> Cost:
@@ -88,10 +85,8 @@ Held = dict[int, list[tuple[Candidate, Amount]]]
 class Evictions:
     """All that may be stopped in one cycle, for at most PREEMPTORS_MAX jobs. Nothing that stops already, nor anything twice."""
 
-    def __init__(self, snapshot: Snapshot, room: Room, quotas: Quotas, rule: Rule) -> None:
-        self._now_us, self._room, self._quotas, self._rule = snapshot.now_us, room, quotas, rule
-        self._running = snapshot.running
-        self._by_queue: dict[QueueName, list[RunningJob]] | None = None
+    def __init__(self, now_us: int, running: Running, room: Room, quotas: Quotas, rule: Rule) -> None:
+        self._now_us, self._running, self._room, self._quotas, self._rule = now_us, running, room, quotas, rule
         self._in_own: dict[tuple[QueueName, int, bool], list[Candidate]] = {}
         self._personal = quotas.personal
         self._hopeless: set[object] = set()
@@ -116,7 +111,7 @@ class Evictions:
     def _candidates(self, job: PendingJob, charge: Resources) -> list[Candidate]:
         """Cheapest first: those of its own queue, and those of queues that hold what it would refill."""
         found = list(self._own(job))
-        for queue in self._victims():
+        for queue in self._victims:
             if queue != job.queue and self._quotas.lends(queue) and self._quotas.refills(job, charge, queue):
                 found += self._of(queue, job)
         return sorted((one for one in found if one.job.id not in self._gone), key=lambda one: one.order)
@@ -129,18 +124,17 @@ class Evictions:
         return self._in_own[key]
 
     def _of(self, queue: QueueName, job: PendingJob) -> list[Candidate]:
-        ruled = ((other, self._rule(self._quotas, job, other)) for other in self._victims().get(queue, ()))
+        ruled = ((other, self._rule(self._quotas, job, other)) for other in self._victims.get(queue, ()))
         return [Candidate(other, why, cost_of(other, self._now_us)) for other, why in ruled if why is not None]
 
+    @cached_property
     def _victims(self) -> dict[QueueName, list[RunningJob]]:
         """What runs long enough to be stopped, by queue."""
-        if self._by_queue is None:
-            self._by_queue = defaultdict(list)
-            for job in self._running:
-                ran_us = self._now_us - job.started_us
-                if job.again is not None and job.leaves_us is None and ran_us >= self._quotas.min_runtime_us(job.queue):
-                    self._by_queue[job.queue].append(job)
-        return self._by_queue
+        found = {}
+        for queue, jobs in self._running.stoppable.items():
+            latest_us = self._now_us - self._quotas.min_runtime_us(queue)
+            found[queue] = [job for job in jobs if job.started_us <= latest_us]
+        return found
 
     def _make(self, job: PendingJob, layout: Layout) -> Making | None:
         candidates = self._candidates(job, layout.cost)

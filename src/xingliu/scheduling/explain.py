@@ -275,8 +275,8 @@ def _too_much(asked: Amount, whole: Sequence[Shelf]) -> str:
 def _shortage(cycle: Cycle, job: PendingJob, layouts: Sequence[Layout]) -> Shortage:
     """In words, of the first part that finds too few nodes; there may be enough for each and not for all together."""
     flavors = tuple(dict.fromkeys(flavor for layout in layouts for flavor in layout.flavors))
-    out = [node for flavor in flavors for node in cycle.out_of_service[flavor]]
-    enough_ready = any(fit_together(cycle.whole_ready, layout.asks) for layout in layouts)
+    out = [node for flavor in flavors for node in cycle.room.nodes.out_of_service[flavor]]
+    enough_ready = any(fit_together(cycle.room.nodes.whole_ready, layout.asks) for layout in layouts)
     number = 0 if len(job.parts) == 1 else _lacking(cycle, layouts)
     if number is None:
         found, numbers = "each of these finds nodes that have it free, and not all together", dict[str, object]()

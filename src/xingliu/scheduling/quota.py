@@ -1,6 +1,6 @@
 """What queues may hold, each on its whole path to the root, and what they hold as a cycle goes on."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +9,7 @@ from xingliu.kernel.ids import FlavorName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import MILLI, Resources, cpu_of, gpu_of
 from xingliu.scheduling.model import PendingJob, QueueView, RunningJob
 from xingliu.scheduling.room import Amount
+from xingliu.scheduling.running import Running, charge_of
 
 NOTHING = Resources()
 Holder = tuple[QueueName, str, str]
@@ -54,8 +55,8 @@ class Quotas:
         self,
         queues: Iterable[QueueView],
         models: Mapping[FlavorName, str | None],
-        running: Iterable[RunningJob] = (),
-        capacity: Callable[[], Resources] = Resources,
+        running: Running,
+        capacity: Callable[[], Resources],
     ) -> None:
         self._queues = {queue.name: queue for queue in queues}
         self._unbound = frozenset(cpu_of(flavor) for flavor, model in models.items() if model)
@@ -72,25 +73,18 @@ class Quotas:
                 for above in self.path(queue.name):
                     self._in_use[above.name] = self.in_use(above.name) + queue.in_use
         self._fixed: dict[QueueName, Resources] = {}
-        self._fix(running)
         self._going: dict[QueueName, Resources] = {}
         self._holders: dict[Holder, Resources] = {}
-        if any(queue.user_limit is not None or queue.project_limit is not None for queue in self._queues.values()):
-            for job in running:
-                for seat in job.seats:
-                    self._hold(job.queue, job.user, job.project, seat.charge)
+        self._count(running)
 
-    def _fix(self, running: Iterable[RunningJob]) -> None:
-        """What must not be stopped, by queue and by all above it."""
-        amounts: dict[QueueName, Counter[str]] = defaultdict(Counter)
-        for job in running:
-            if job.again is None or not job.again.preemptible:
-                for seat in job.seats:
-                    for kind, amount in seat.charge.items():
-                        amounts[job.queue][kind] += amount
-        for queue, counted in amounts.items():
-            for view in self.path(queue):
-                self._fixed[view.name] = self._fixed.get(view.name, NOTHING) + Resources(counted)
+    def _count(self, running: Running) -> None:
+        """What must not be stopped, and who holds what."""
+        for name, fixed in running.fixed.items():
+            for view in self.path(name):
+                self._fixed[view.name] = self._fixed.get(view.name, NOTHING) + fixed
+        if self.personal:
+            for (queue, user, project), charge in running.by_holder.items():
+                self._hold(queue, user, project, charge)
 
     def path(self, queue: QueueName) -> tuple[QueueView, ...]:
         """The queue and those above it, up to the root; an unknown one may hold nothing."""
@@ -265,17 +259,14 @@ class Quotas:
 
     def leave(self, gone: RunningJob) -> None:
         """It is stopping: what it holds is no longer what its queue holds above its quota."""
-        for seat in gone.seats:
-            self._leave(gone.queue, seat.charge)
+        self._leave(gone.queue, charge_of(gone))
 
     def _leave(self, queue: QueueName, charge: Resources) -> None:
         for view in self.path(queue):
             self._going[view.name] = self._going.get(view.name, NOTHING) + charge
 
     def _drop(self, gone: RunningJob) -> None:
-        charge = Resources()
-        for seat in gone.seats:
-            charge = charge + seat.charge
+        charge = charge_of(gone)
         for view in self.path(gone.queue):
             self._in_use[view.name] = self.in_use(view.name) - charge
             if gone.again is None or not gone.again.preemptible:

@@ -6,19 +6,17 @@ Not before its turn: whoever goes before it in the line may still take that room
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from xingliu.kernel.ids import NodeName
 from xingliu.scheduling.claims import claimed, keep, names_of
 from xingliu.scheduling.cycle import Cycle, Waiting
 from xingliu.scheduling.layouts import Layout, Nodes, asked_of_each, fit_together, spread
 from xingliu.scheduling.model import PendingJob
-from xingliu.scheduling.room import NOTHING, Amount, amount_of, amount_whole, both, covers
+from xingliu.scheduling.room import NOTHING, Amount, amount_whole, both, covers
+from xingliu.scheduling.running import LATEST_US
 from xingliu.workloads.model import Claim
 
 NEW_MAX = 4
 LAYOUTS_MAX = 8
-LATEST_US = 1 << 62
 
-Ends = dict[NodeName, list[tuple[int, Amount]]]
 Found = tuple[list[int], int, Nodes]
 Kept = tuple[Claim, Layout, Nodes]
 
@@ -55,21 +53,21 @@ def _kept(cycle: Cycle, job: PendingJob, admitted: Sequence[Layout]) -> Kept | N
 
 
 def _choose(cycle: Cycle, job: PendingJob, admitted: Sequence[Layout]) -> Kept | None:
-    ends = _ends(cycle)
-    could = islice((layout for layout in admitted if fit_together(cycle.whole_ready, layout.asks)), LAYOUTS_MAX)
-    found = [(*one, layout.flavors, layout) for layout in could if (one := _soonest(cycle, layout, ends)) is not None]
+    could = islice((layout for layout in admitted if fit_together(cycle.room.nodes.whole_ready, layout.asks)), LAYOUTS_MAX)
+    found = [(*one, layout.flavors, layout) for layout in could if (one := _soonest(cycle, layout)) is not None]
     if not found:
         return None
     _, _, nodes, _, layout = min(found, key=lambda one: (one[0], one[1], one[3], one[2]))
     return Claim(names_of(cycle, nodes), cycle.snapshot.now_us, by_eviction=False), layout, nodes
 
 
-def _soonest(cycle: Cycle, layout: Layout, ends: Ends) -> Found | None:
+def _soonest(cycle: Cycle, layout: Layout) -> Found | None:
     """The nodes in one layout that are free soonest: when they are, last first; how much less is free on them now; which.
 
     The largest part chooses first; where that leaves too few for another, nodes are taken on which all fit, soon or not.
     """
-    nodes = _each_soonest(cycle, layout, ends) or spread(cycle.whole_ready, layout.asks)
+    ends = cycle.running.ends
+    nodes = _each_soonest(cycle, layout) or spread(cycle.room.nodes.whole_ready, layout.asks)
     if nodes is None:
         return None
     left = {number: cycle.room.left(number) for of_part in nodes for number in of_part}
@@ -78,8 +76,8 @@ def _soonest(cycle: Cycle, layout: Layout, ends: Ends) -> Found | None:
     return sorted(free_at_us, reverse=True), -sum(amount.gpus for amount in left.values()), nodes
 
 
-def _each_soonest(cycle: Cycle, layout: Layout, ends: Ends) -> Nodes | None:
-    room = cycle.room
+def _each_soonest(cycle: Cycle, layout: Layout) -> Nodes | None:
+    room, ends = cycle.room, cycle.running.ends
     nodes: Nodes = [[] for _ in layout.asks]
     taken: dict[int, Amount] = {}
     for part in sorted(range(len(nodes)), key=lambda part: layout.asks[part].amount, reverse=True):
@@ -105,13 +103,3 @@ def _free_at_us(left: Amount, ends: Iterable[tuple[int, Amount]], asked: Amount)
             break
         free, at_us = both(free, amount), end_us
     return at_us if covers(free, asked) else LATEST_US
-
-
-def _ends(cycle: Cycle) -> Ends:
-    """When what is held on each node is let go of at the latest."""
-    found: Ends = {}
-    for job in cycle.snapshot.running:
-        at_us = job.leaves_us if job.leaves_us is not None else job.ends_us
-        for seat in job.seats:
-            found.setdefault(seat.node, []).append((LATEST_US if at_us is None else at_us, amount_of(seat)))
-    return found

@@ -1,4 +1,4 @@
-"""The index of what is free: the only mutable thing in this room, and it does not leave one `decide`.
+"""The index of what is free. A `Room` is the only mutable thing here, and it does not leave one `decide`.
 
 A `Shelf` holds the nodes of one flavor in cells by (free GPUs, free cores); in a cell they are sorted by free memory,
 largest first, so that the number of nodes a request fits is one bisection and the tightest of them stands right before
@@ -7,7 +7,9 @@ that point. A question costs O(cells x log nodes); the number of cells is that o
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from xingliu.fleet.model import NodeState
@@ -78,6 +80,12 @@ class Shelf:
             self._cores.setdefault(gpus, []).append(cores)
         for levels in self._cores.values():
             levels.sort()
+
+    def copy(self) -> "Shelf":
+        twin = Shelf()
+        twin._cells = {key: cell.copy() for key, cell in self._cells.items()}
+        twin._cores = {gpus: levels.copy() for gpus, levels in self._cores.items()}
+        return twin
 
     def put(self, spot: Spot) -> None:
         (gpus, cores, memory), node = spot
@@ -153,21 +161,117 @@ class Shelf:
 Pick = Callable[[Shelf, Amount, int], list[Spot]]
 
 
+class Stock(tuple[NodeView, ...]):
+    """The nodes of a snapshot in order of name, and what follows from them alone: found when first asked for, then kept.
+
+    A tuple never changes, so what was found holds as long as the tuple does. Nodes go by number: their place in it.
+    """
+
+    @classmethod
+    def of(cls, nodes: Iterable[NodeView]) -> "Stock":
+        return nodes if isinstance(nodes, cls) else cls(sorted(nodes, key=lambda node: node.name))
+
+    def changed(self, views: Sequence[NodeView]) -> "Stock":
+        """The same with those in place of the nodes of their names. Where only what is free changed, all else is kept."""
+        nodes, numbers = list(self), [self.numbers[view.name] for view in views]
+        for number, view in zip(numbers, views, strict=True):
+            nodes[number] = view
+        after = Stock(nodes)
+        if all(_in_same_use(self[number], after[number]) for number in numbers):
+            after.__dict__ |= {name: found for name, found in self.__dict__.items() if name not in ("free", "shelves")}
+            after._move(self, numbers)
+        return after
+
+    def _move(self, before: "Stock", numbers: Iterable[int]) -> None:
+        """What was free on the nodes before, but for those."""
+        free, shelves = list(before.free), before.copied_shelves()
+        for number in numbers:
+            shelf = shelves[self[number].flavor]
+            shelf.take(Spot(free[number], number))
+            free[number] = amount_free(self[number])
+            shelf.put(Spot(free[number], number))
+        self.__dict__ |= {"free": free, "shelves": shelves}
+
+    @cached_property
+    def numbers(self) -> dict[NodeName, int]:
+        return {node.name: number for number, node in enumerate(self)}
+
+    @cached_property
+    def models(self) -> dict[FlavorName, str | None]:
+        models: dict[FlavorName, str | None] = {}
+        for node in self:
+            models.setdefault(node.flavor, node.gpu)
+        return models
+
+    @cached_property
+    def free(self) -> list[Amount]:
+        return [amount_free(node) for node in self]
+
+    @cached_property
+    def shelves(self) -> dict[FlavorName, Shelf]:
+        """What is free on the ready nodes. Who takes from it takes from `copied_shelves`."""
+        return self.shelved(lambda number, node: self.free[number] if node.state is NodeState.READY else None)
+
+    def copied_shelves(self) -> dict[FlavorName, Shelf]:
+        return {flavor: shelf.copy() for flavor, shelf in self.shelves.items()}
+
+    @cached_property
+    def whole(self) -> dict[FlavorName, Shelf]:
+        """All nodes that are not retired, as if they were empty."""
+        return self.shelved(lambda _, node: None if node.state is NodeState.RETIRED else amount_whole(node))
+
+    @cached_property
+    def whole_ready(self) -> dict[FlavorName, Shelf]:
+        """The ready nodes, as if they were empty."""
+        return self.shelved(lambda _, node: amount_whole(node) if node.state is NodeState.READY else None)
+
+    @cached_property
+    def free_elsewhere(self) -> dict[FlavorName, Shelf]:
+        """What is free on nodes that are out of service: neither ready nor retired."""
+        return self.shelved(lambda number, node: self.free[number] if _out_of_service(node) else None)
+
+    @cached_property
+    def out_of_service(self) -> dict[FlavorName, list[NodeView]]:
+        found: dict[FlavorName, list[NodeView]] = {flavor: [] for flavor in self.models}
+        for node in self:
+            if _out_of_service(node):
+                found[node.flavor].append(node)
+        return found
+
+    @cached_property
+    def whole_counts(self) -> Counter[tuple[FlavorName, Amount]]:
+        """How many nodes that are not retired there are of each flavor and size."""
+        return Counter((node.flavor, amount_whole(node)) for node in self if node.state is not NodeState.RETIRED)
+
+    def shelved(self, amount: Callable[[int, NodeView], Amount | None]) -> dict[FlavorName, Shelf]:
+        """So much of each node, by its number; nothing of those for which it is None."""
+        spots: dict[FlavorName, list[Spot]] = {flavor: [] for flavor in sorted(self.models)}
+        for number, node in enumerate(self):
+            found = amount(number, node)
+            if found is not None:
+                spots[node.flavor].append(Spot(found, number))
+        return {flavor: Shelf(of_flavor) for flavor, of_flavor in spots.items()}
+
+
+def _out_of_service(node: NodeView) -> bool:
+    return node.state not in (NodeState.READY, NodeState.RETIRED)
+
+
+def _in_same_use(before: NodeView, after: NodeView) -> bool:
+    """Whether both are ready and differ in no more than what is free."""
+    as_before = before.flavor, before.gpu, before.capacity, NodeState.READY, NodeState.READY
+    return as_before == (after.flavor, after.gpu, after.capacity, before.state, after.state)
+
+
 class Room:
     """What is free on the ready nodes, and what placing and keeping takes from it. It only shrinks. Nodes go by number."""
 
     def __init__(self, nodes: Iterable[NodeView], pick: Pick = Shelf.tightest) -> None:
         self._pick = pick
-        self.nodes = sorted(nodes, key=lambda node: node.name)
-        self.models: dict[FlavorName, str | None] = {}
-        ready: dict[FlavorName, list[Spot]] = {}
-        for number, node in enumerate(self.nodes):
-            if node.flavor not in self.models:
-                self.models[node.flavor] = node.gpu
-            if node.state is NodeState.READY:
-                ready.setdefault(node.flavor, []).append(Spot(amount_free(node), number))
-        self.shelves = {flavor: Shelf(ready.get(flavor, ())) for flavor in sorted(self.models)}
-        self._numbers = {node.name: number for number, node in enumerate(self.nodes)}
+        self.nodes = Stock.of(nodes)
+        self.models = self.nodes.models
+        self.shelves = self.nodes.copied_shelves()
+        self._numbers = self.nodes.numbers
         self._gpus: dict[int, tuple[int, ...]] = {}
         self._left: dict[int, Amount] = {}
         self._kept: dict[int, Amount] = {}
@@ -180,11 +284,7 @@ class Room:
 
     def left(self, number: int) -> Amount:
         """What is free on that node now."""
-        return self._left[number] if number in self._left else amount_free(self.nodes[number])
-
-    def left_on(self, name: NodeName) -> Amount:
-        """The same by name."""
-        return self.left(self._numbers[name])
+        return self._left[number] if number in self._left else self.nodes.free[number]
 
     def fits(self, flavor: FlavorName, asked: Amount, replicas: int) -> bool:
         """Whether `replicas` nodes of the flavor have room. What did not fit is remembered: the room only shrinks."""
@@ -213,7 +313,8 @@ class Room:
     def fitted_at_first(self, flavor: FlavorName, asked: Amount) -> int:
         """How many nodes of the flavor it fitted before anything was taken or kept."""
         touched = (number for number in self._left if self.nodes[number].flavor == flavor)
-        lost = sum(covers(amount_free(self.nodes[number]), asked) and not covers(self._left[number], asked) for number in touched)
+        free = self.nodes.free
+        lost = sum(covers(free[number], asked) and not covers(self._left[number], asked) for number in touched)
         return self.shelves[flavor].count(asked) + lost
 
     def no_longer_fit(self, seats: Iterable[Seat], asked: Amount) -> int:
@@ -222,7 +323,7 @@ class Room:
         for seat in seats:
             number = self._numbers[seat.node]
             taken[number] = both(taken.get(number, NOTHING), amount_of(seat))
-        free = {number: amount_free(self.nodes[number]) for number in taken}
+        free = self.nodes.free
         return sum(covers(free[number], asked) and not covers(free[number], both(taken[number], asked)) for number in taken)
 
     @property
