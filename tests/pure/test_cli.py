@@ -8,13 +8,13 @@ from xingliu.cli.credentials import Credentials, check_url
 from xingliu.cli.errors import PlainHttpRefused
 from xingliu.cli.failing import problem_lines
 from xingliu.cli.following import ending, exit_code, state_line
-from xingliu.cli.jobs import evidence
 from xingliu.cli.output import show_request, show_resources, table_lines
 from xingliu.cli.reading import Source, prefixed
 from xingliu.cli.submit import Dashed
 from xingliu.cli.unpacking import inside
 from xingliu.cli.usage import hours
 from xingliu.cli.users import binding
+from xingliu.cli.why import evidence
 from xingliu.kernel.documents import parse
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.problems import InvalidDocument

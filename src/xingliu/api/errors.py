@@ -64,6 +64,8 @@ STATUS: dict[type[XingliuError], int] = {
     control.IdempotencyConflict: 409,
     control.TooMany: 409,
     control.NotRunning: 409,
+    control.NotChangeable: 409,
+    control.RoomBeingMade: 409,
     control.PathOutside: 422,
     control.BlobMismatch: 422,
     control.BlobTooLarge: 413,

@@ -29,6 +29,12 @@ class JobIn(PlanIn):
     blob: Text | None = None
 
 
+class ChangeIn(In):
+    """`document`: the keys of the job file that become others."""
+
+    document: dict[str, Any]
+
+
 @router.post("/v1/jobs:plan")
 def plan_job(control: Control, asker: Asker, body: PlanIn) -> PlanOut:
     """What would happen, at which price and from when; changes nothing."""
@@ -103,6 +109,12 @@ def stop_job(control: Control, asker: Asker, job: str) -> JobOut:
 def hold_job(control: Control, asker: Asker, job: str) -> JobOut:
     """Keep it from starting; one that runs is stopped and waits."""
     return job_out(control.jobs.hold(asker, job))
+
+
+@router.post("/v1/jobs/{job}:change")
+def change_job(control: Control, asker: Asker, job: str, body: ChangeIn) -> JobOut:
+    """Ask for something else for a job that waits; it keeps its place."""
+    return job_out(control.alterations.change(asker, job, body.document))
 
 
 @router.post("/v1/jobs/{job}:release")

@@ -7,8 +7,11 @@ from xingliu.api.shapes import Out
 from xingliu.control.jobs import Why
 from xingliu.control.submissions import JobPlan
 from xingliu.fleet.quote import Quote
+from xingliu.forecast.change import Advice
+from xingliu.forecast.change_words import change_command, change_sentence
 from xingliu.scheduling.deadlines import Due
 from xingliu.scheduling.line import Position
+from xingliu.training.telling import Standing
 from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
 from xingliu.workloads.spec import job_document
@@ -99,11 +102,47 @@ class DueOut(Out):
     sentence: str
 
 
+class JobChangeOut(Out):
+    """A single change. `by` is you or operator; `effect` is what the next cycle then does: starts or preempts.
+
+    `before` and `after` are millicores, bytes, microseconds left to run, counts, milli-units of `quota_kind`, or words;
+    `bound` is the one to raise of queue `subject`. `command` makes it: null where no one command does.
+    """
+
+    kind: str
+    by: str
+    subject: str
+    before: int | str | bool | None
+    after: int | str | bool | None
+    bound: str
+    quota_kind: str
+    effect: str
+    sentence: str
+    command: str | None
+
+
+class AdviceOut(Out):
+    """The cheapest single change that starts the job; null where none of the kinds that were `tried` does."""
+
+    change: JobChangeOut | None
+    tried: list[str]
+
+
+class StandingOut(Out):
+    """Since when, until when at the latest, and what comes `then`."""
+
+    sentence: str
+    since_us: int | None
+    latest_us: int | None
+    then: str
+
+
 class WhyOut(Out):
     """`reason` is null for a job that does not wait, or that no cycle has looked at yet.
 
     `position` is null where it is not in line; `hold` is of the queue that is held, where that is why it waits;
-    `due` is null where it has no deadline.
+    `due` is null where it has no deadline. `advice` is null where nothing has to change; `standing` is of a job that does
+    not wait, or for which others are stopped.
     """
 
     job: str
@@ -118,6 +157,8 @@ class WhyOut(Out):
     position: PositionOut | None
     hold: HoldOut | None
     due: DueOut | None
+    advice: AdviceOut | None
+    standing: StandingOut | None
 
 
 class SavedOut(Out):
@@ -218,7 +259,7 @@ def why_out(why: Why) -> WhyOut:
         job=why.job.id,
         state=why.job.state.value,
         reason=wait.reason.value if wait else None,
-        sentence=wait.sentence if wait else "",
+        sentence=wait.sentence if wait else why.standing.sentence if why.standing else "",
         numbers=dict(wait.numbers) if wait else {},
         ahead=[AheadOut(job=job.id, name=job.title, priority=job.spec.priority.value) for job in why.ahead],
         expected_start_us=expectation.start_us if expectation else None,
@@ -227,6 +268,8 @@ def why_out(why: Why) -> WhyOut:
         position=_position(why.position) if why.position else None,
         hold=hold_out(why.hold),
         due=_due(why.due),
+        advice=_advice(why.advice, why.job) if why.advice else None,
+        standing=_standing(why.standing) if why.standing else None,
     )
 
 
@@ -234,6 +277,29 @@ def _due(due: Due | None) -> DueOut | None:
     if due is None:
         return None
     return DueOut(at_us=due.at_us, start_by_us=due.start_by_us, missed=due.missed, sentence=due.sentence)
+
+
+def _advice(advice: Advice, job: Job) -> AdviceOut:
+    change = advice.change
+    if change is None or advice.effect is None:
+        return AdviceOut(change=None, tried=[kind.value for kind in advice.tried])
+    found = JobChangeOut(
+        kind=change.kind.value,
+        by="operator" if change.kind.by_operator else "you",
+        subject=change.subject,
+        before=change.before,
+        after=change.after,
+        bound=change.bound,
+        quota_kind=change.quota_kind,
+        effect=advice.effect.value,
+        sentence=change_sentence(change, job),
+        command=change_command(change, job),
+    )
+    return AdviceOut(change=found, tried=[kind.value for kind in advice.tried])
+
+
+def _standing(standing: Standing) -> StandingOut:
+    return StandingOut(sentence=standing.sentence, since_us=standing.since_us, latest_us=standing.latest_us, then=standing.then)
 
 
 def _position(position: Position) -> PositionOut:

@@ -130,6 +130,14 @@ class NoTerminal(XingliuError):
 
 
 @dataclass(eq=False)
+class NothingToChange(XingliuError):
+    """No change was named."""
+
+    code: ClassVar[str] = "nothing_to_change"
+    hint: ClassVar[str] = "Say what to ask for: xl change JOB --nodes 2. `xl why JOB` names what would start it."
+
+
+@dataclass(eq=False)
 class ApiProblem(XingliuError):
     """The cloud refused, and said why in a problem document (RFC 9457)."""
 

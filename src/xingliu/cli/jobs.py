@@ -1,27 +1,22 @@
 """Everyday verbs: ps, why, stop, hold, release; of jobs, and of arrays as a whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from xingliu.cli.arrays import array_row, is_array, job_or_array, show_counts, tell_why
+from xingliu.cli.arrays import array_row, is_array, job_or_array, show_counts
 from xingliu.cli.bulk import HOLD, RELEASE, STOP, Saying, in_bulk, selected, selection_options
-from xingliu.cli.client import Client, part
+from xingliu.cli.client import Client
 from xingliu.cli.following import FINAL, ending
 from xingliu.cli.output import (
-    now_us,
     print_json,
     print_table,
-    show_amount,
-    show_cores,
     show_request,
     show_span,
-    show_start,
     show_time,
 )
 from xingliu.cli.session import Session, json_option
-from xingliu.kernel.units import show_bytes
 
 Json = dict[str, Any]
 STATES = ["PENDING", "STARTING", "RUNNING", "STOPPING", "SUCCEEDED", "FAILED", "TIMED_OUT", "CANCELLED"]
@@ -142,91 +137,6 @@ def why_short(job: Json) -> str:
     if job["state"] == "PENDING":
         return str((job.get("wait") or {}).get("reason", ""))
     return f"attempt {job['attempt']}" if job.get("attempt", 0) > 1 else ""
-
-
-@click.command()
-@job_argument
-@json_option
-@click.pass_obj
-def why(session: Session, job: str) -> None:
-    """Say why a job is where it is, and when it starts.
-
-    \b
-    xl why train
-    xl why 'sweep[3]'
-    xl why train --json
-    """
-    answer = job_or_array(session.client, job, lambda path: session.client.get(f"{path}/why"))
-    if session.json:
-        print_json(answer)
-    elif "array" in answer:
-        tell_why(answer, lambda first: _tell_why(session, first))
-    else:
-        _tell_why(session, answer)
-
-
-def _tell_why(session: Session, answer: Json) -> None:
-    if answer["state"] != "PENDING":
-        _tell_state(session.client, answer)
-        return
-    click.echo(answer.get("sentence") or f"{answer['job']} was not looked at yet; the next cycle decides.")
-    if answer.get("reason"):
-        numbers = evidence(answer.get("numbers") or {})
-        click.echo(f"  {answer['reason']}, by cycle {answer['cycle']}{f': {numbers}' if numbers else ''}")
-    for line in _circumstances(answer):
-        click.echo(f"  {line}")
-    click.echo(show_start(answer.get("expected_start_us"), answer.get("expected_basis") or ""))
-
-
-def _circumstances(answer: Json) -> Iterator[str]:
-    """Its place in line, who holds its queue, its deadline, who goes first: where there are such."""
-    if place := answer.get("position"):
-        yield f"position {place['number']} of {place['of']} in queue {place['queue']}"
-    if held := answer.get("hold"):
-        yield f"queue {held['queue']} is held by {held['actor']} since {show_time(held['since_us'])}: {held['reason']}"
-    if due := answer.get("due"):
-        yield f"deadline {show_time(due['at_us'])}: {due['sentence']}"
-    ahead = answer.get("ahead") or []
-    for other in ahead[:10]:
-        yield f"ahead: {other.get('name') or ''} {other['job']}, priority {other['priority']}"
-    if len(ahead) > 10:
-        yield f"ahead: {len(ahead) - 10} more"
-
-
-def evidence(numbers: Json) -> str:
-    """The numbers a reason rests on, without those that say nothing: `nodes that fit 0; largest free: 2 cores, 4 GB`."""
-    return "; ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in numbers.items() if _tells(name, value))
-
-
-def _tells(name: str, value: object) -> bool:
-    silent = name.endswith("_count") or name == "gpus"
-    return value not in (None, "", [], {}) and not (silent and value == 0)
-
-
-def _number(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return "(" + ", ".join(_measured(name, inner) for name, inner in value.items() if _tells(name, inner)) + ")"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def _measured(name: str, value: object) -> str:
-    if isinstance(value, int) and name in ("cpu_milli", "memory_bytes"):
-        return show_cores(value) if name == "cpu_milli" else show_bytes(value)
-    if isinstance(value, int) and name.partition(".")[0] in ("cpu", "gpu"):
-        return show_amount(name, value)
-    return f"{name.replace('_', ' ')} {_number(value)}"
-
-
-def _tell_state(client: Client, answer: Json) -> None:
-    job = client.get(f"/v1/jobs/{part(answer['job'])}")
-    if job["state"] in FINAL:
-        click.echo(f"{job['name']} ended {show_span(job['finished_us'], now_us())} ago: {job['state']}{ending(job)}")
-        click.echo(f"Its story: `xl events {job['id']}`.")
-    else:
-        because = f" ({job['stop_why']})" if job.get("stop_why") else ""
-        click.echo(f"{job['name']} does not wait: it is {job['state']}{because}.")
 
 
 def _each(session: Session, jobs: Sequence[str], verb: str, done: str) -> None:

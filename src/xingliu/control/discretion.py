@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from xingliu.forecast.change import Advice, ChangeKind
 from xingliu.forecast.model import Expectation
 from xingliu.kernel.ids import JobId
 from xingliu.workloads.model import Wait
@@ -32,3 +33,11 @@ def discreet(expectation: Expectation, sees: Sees) -> Expectation:
         if not sees(job):
             basis = basis.replace(job, SOMEONE)
     return replace(expectation, basis=basis, blockers=tuple(job for job in expectation.blockers if sees(job)))
+
+
+def discreet_advice(advice: Advice | None, sees: Sees) -> Advice | None:
+    """The advice without the name of a job to stop that this reader does not see."""
+    change = advice.change if advice is not None else None
+    if advice is None or change is None or change.kind is not ChangeKind.STOP_OTHER or sees(JobId(change.subject)):
+        return advice
+    return replace(advice, change=replace(change, subject=""))

@@ -255,3 +255,22 @@ class NoReason(XingliuError):
     hint: ClassVar[str] = "It is shown to everyone whose job waits for the node: `--reason 'new fan'`."
     node: str
     longest: int
+
+
+@dataclass(eq=False)
+class NotChangeable(XingliuError):
+    """{job} is {state}; only what waits can be asked for otherwise."""
+
+    code: ClassVar[str] = "not_changeable"
+    hint: ClassVar[str] = "Stop it and run another: `xl stop {job}`."
+    job: str
+    state: str
+
+
+@dataclass(eq=False)
+class RoomBeingMade(XingliuError):
+    """Others are stopped so that {job} can start as it is; it cannot be changed now."""
+
+    code: ClassVar[str] = "room_being_made"
+    hint: ClassVar[str] = "Let it start, or stop it and run another: `xl stop {job}`."
+    job: str

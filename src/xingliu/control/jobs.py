@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from xingliu.control.discretion import discreet, jobs_ahead, unnamed
+from xingliu.control.advising import Advising
+from xingliu.control.discretion import SOMEONE, Sees, discreet, discreet_advice, jobs_ahead, unnamed
 from xingliu.control.holds import Hold, hold_of
 from xingliu.control.ports import Store
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
 from xingliu.control.world import World
+from xingliu.forecast.change import Advice
 from xingliu.forecast.model import Expectation
 from xingliu.forecast.replay import expected_start
 from xingliu.kernel.clock import Clock
@@ -21,6 +23,7 @@ from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
 from xingliu.training.asking import CHANGES, Ask
 from xingliu.training.gang import event
+from xingliu.training.telling import Standing, making_room, standing
 from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease, Wait
 
 
@@ -28,7 +31,12 @@ from xingliu.workloads.model import FINAL, Attempt, Job, JobState, Lease, Wait
 class Why:
     """Why a job is where it is: its wait with the last cycle's numbers, and when it may start.
 
-    `position`: in the line of its queue; `hold`: of the queue that keeps it from starting; `due`: whether its deadline holds.
+    Attributes:
+        position: in the line of its queue.
+        hold: of the queue that keeps it from starting.
+        due: whether its deadline holds.
+        advice: what would start it; None where it does not wait, or where others are stopped for it already.
+        standing: of one that does not wait, or that others are stopped for.
     """
 
     job: Job
@@ -38,6 +46,8 @@ class Why:
     position: Position | None = None
     hold: Hold | None = None
     due: Due | None = None
+    advice: Advice | None = None
+    standing: Standing | None = None
 
 
 class Jobs:
@@ -45,6 +55,7 @@ class Jobs:
 
     def __init__(self, store: Store, world: World, scheduling: Scheduling, clock: Clock, *, wake: Callable[[], None]) -> None:
         self._store, self._world, self._scheduling, self._clock, self._wake = store, world, scheduling, clock, wake
+        self._advising = Advising(scheduling)
 
     def get(self, actor: Actor, name: str) -> Job:
         """By id, unique prefix, or the newest of that name. Raises Unknown."""
@@ -70,15 +81,15 @@ class Jobs:
             return Scope(unit, actor).users_called(name)
 
     def why(self, actor: Actor, name: str) -> Why:
-        """Why it waits, from the last cycle, and when it may start. Raises Unknown."""
+        """Why it waits, from the last cycle, when it may start, and what would start it. Raises Unknown."""
         with self._store.read() as unit:
             scope = Scope(unit, actor)
             job = scope.job(name)
             visible = scope.visible_projects()
-        if job.state is not JobState.PENDING:
-            return Why(job, None, None, ())
-
         sees = partial(self._world.shows, visible)
+        if job.state is not JobState.PENDING:
+            return Why(job, None, None, (), standing=standing(job, for_whom=self._for_whom(job, sees)))
+
         wait = self._scheduling.waits.get(job.id, job.wait)
         ahead = tuple(self._world.jobs[other] for other in jobs_ahead(wait) if sees(other))
         snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=self._clock.now_us())
@@ -86,9 +97,30 @@ class Jobs:
         if pending is None:
             return Why(job, None, None, ())
         expectation = discreet(expected_start(snapshot, job.id, decide), sees)
-        position, hold = self._scheduling.line.position(job.id), self._hold(wait)
-        said = unnamed(wait) if wait is not None else None
-        return Why(job, said, expectation, ahead, position, hold, due(pending, snapshot.now_us))
+        return Why(
+            job,
+            unnamed(wait) if wait is not None else None,
+            expectation,
+            ahead,
+            self._scheduling.line.position(job.id),
+            self._hold(wait),
+            due(pending, snapshot.now_us),
+            discreet_advice(self._advising.advice(job.id), sees),
+            self._making_room(job),
+        )
+
+    def _for_whom(self, job: Job, sees: Sees) -> str | None:
+        """The job it is stopped for, as this reader may know it."""
+        if job.stopped_for is None:
+            return None
+        return job.stopped_for if sees(job.stopped_for) else SOMEONE
+
+    def _making_room(self, job: Job) -> Standing | None:
+        """Since when others are stopped for it, and when the last of them is gone at the latest."""
+        if job.claim is None or not job.claim.by_eviction:
+            return None
+        latest = max((other.kill_at_us or 0 for other in self._world.live_jobs() if other.stopped_for == job.id), default=0)
+        return making_room(job.claim, latest or None)
 
     def _hold(self, wait: Wait | None) -> Hold | None:
         """Of the queue on its path that somebody holds, where that is why it waits."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from xingliu.control.discretion import unnamed
 from xingliu.control.errors import StalePlan
@@ -26,8 +26,18 @@ _CAUSES = {
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A cycle that is on record: what it knew and what it made of it."""
+
+    snapshot: Snapshot
+    plan: Plan
+
+
 class Scheduling:
-    """One cycle of the cloud. Only one thread may call `run_cycle`; `waits` and `line`, the last plan's, may be read from any."""
+    """One cycle of the cloud. Only one thread may call `run_cycle`; `decided`, `waits` and `line`, the last plan's, may be read
+    from any.
+    """
 
     def __init__(
         self,
@@ -41,8 +51,9 @@ class Scheduling:
     ) -> None:
         self._store, self._world, self._launcher, self._launches, self._clock = store, world, launcher, launches, clock
         self._settling = Settling(store, world, launcher, launches, clock)
-        self._decide = decide
+        self.decide = decide
         self.cycle = 0
+        self.decided: Decided | None = None
         self.waits: dict[JobId, Wait] = {}
         self.line = Line()
 
@@ -57,9 +68,9 @@ class Scheduling:
 
     def _plan(self) -> Plan | None:
         snapshot = self._world.snapshot(cycle=self.cycle, now_us=self._clock.now_us())
-        plan = self._decide(snapshot)
+        plan = self.decide(snapshot)
         addresses = self._addresses(plan.placements)
-        stays = {stay.job: stay for stay in plan.decisions if isinstance(stay, StayPending)}
+        stays = {stay.job: stay for stay in plan.stays}
         changed = [stay for stay in stays.values() if self._is_news(stay)]
         try:
             if plan.placements or plan.evictions or changed:
@@ -73,6 +84,7 @@ class Scheduling:
             return None
         self.waits = {job_id: stay.wait for job_id, stay in stays.items()}
         self.line = Line(snapshot.pending, self.waits)
+        self.decided = Decided(snapshot, plan)
         return plan
 
     def _is_news(self, stay: StayPending) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xingliu.control.actors import Actors
+from xingliu.control.alterations import Alterations
 from xingliu.control.arrays import Arrays
 from xingliu.control.attach import Attach
 from xingliu.control.blobs import Blobs
@@ -67,6 +68,7 @@ class Services:
     bulk: BulkJobs
     arrays: Arrays
     submissions: Submissions
+    alterations: Alterations
     logs: Logs
     files: Files
     attach: Attach
@@ -108,6 +110,7 @@ def services_over(
         bulk=BulkJobs(store, world, clock, wake=wake),
         arrays=Arrays(store, world, scheduling, jobs, clock, wake=wake),
         submissions=Submissions(store, world, scheduling, clock, ids, wake=wake, check_space=check_space),
+        alterations=Alterations(store, world, clock, wake=wake),
         logs=Logs(store, ports.files),
         files=Files(store, ports.files),
         attach=Attach(store, clock, ports.shells),

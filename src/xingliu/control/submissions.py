@@ -129,7 +129,7 @@ class Submissions:
             tenant=project.tenant,
             project=project.id,
             user=actor.user,
-            queue=self._queue(spec, project),
+            queue=queue_of(self._world, spec, project),
             kept=keep_spec(document, spec),
             state=JobState.PENDING,
             submitted_us=now_us,
@@ -144,14 +144,6 @@ class Submissions:
                 raise Unknown("secret", name)
         if blob is not None and unit.blobs.get(f"{project.id}:{blob}") is None:
             raise Unknown("blob", blob)
-
-    def _queue(self, spec: JobSpec, project: Project) -> QueueName:
-        name = QueueName(spec.queue) if spec.queue else project.queue or self._world.settings.default_queue
-        if name not in self._world.queues:
-            raise Unknown("queue", name)
-        if below := sorted(queue.name for queue in self._world.queues.values() if queue.parent == name):
-            raise NotALeaf(name, ", ".join(below[:10]))
-        return name
 
     def _quote(self, spec: JobSpec, answer: WhatIf) -> Quote | None:
         """At the flavor it would get; before it has one, at the dearest it could."""
@@ -228,3 +220,13 @@ def _elements(unit: Unit, job: Job) -> list[Job]:
 def _submitted(job: Job) -> EventDraft:
     facts = {"name": job.title, **({} if job.array is None else {"array": job.array.id, "index": job.array.index})}
     return event("job.submitted", job, job.submitted_us, actor=job.user, facts=facts)
+
+
+def queue_of(world: World, spec: JobSpec, project: Project) -> QueueName:
+    """The leaf in which a job waits. Raises Unknown, NotALeaf."""
+    name = QueueName(spec.queue) if spec.queue else project.queue or world.settings.default_queue
+    if name not in world.queues:
+        raise Unknown("queue", name)
+    if below := sorted(queue.name for queue in world.queues.values() if queue.parent == name):
+        raise NotALeaf(name, ", ".join(below[:10]))
+    return name

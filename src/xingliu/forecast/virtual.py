@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from xingliu.kernel.ids import JobId, QueueName
+from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
 
 
@@ -133,3 +134,13 @@ def _with_less(node: NodeView, seat: Seat) -> NodeView:
 
 def _with_more(node: NodeView, seat: Seat) -> NodeView:
     return replace(node, free=node.free + seat.resources, free_gpus=tuple(sorted({*node.free_gpus, *seat.gpus})))
+
+
+def without(snapshot: Snapshot, gone: RunningJob) -> Snapshot:
+    """The same cloud once that job has ended."""
+    seats = {seat.node: seat for seat in gone.seats}
+    nodes = tuple(_with_more(node, seats[node.name]) if node.name in seats else node for node in snapshot.nodes)
+    charge = sum((seat.charge for seat in gone.seats), Resources())
+    queues = tuple(replace(view, in_use=view.in_use - charge) if view.name == gone.queue else view for view in snapshot.queues)
+    running = tuple(job for job in snapshot.running if job is not gone)
+    return replace(snapshot, nodes=nodes, queues=queues, running=running)

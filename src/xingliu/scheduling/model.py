@@ -203,3 +203,7 @@ class Plan:
     @property
     def placements(self) -> tuple[Place, ...]:
         return tuple(decision for decision in self.decisions if isinstance(decision, Place))
+
+    @property
+    def stays(self) -> tuple[StayPending, ...]:
+        return tuple(decision for decision in self.decisions if isinstance(decision, StayPending))

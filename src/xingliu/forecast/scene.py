@@ -1,0 +1,76 @@
+"""A cycle that was decided, asked again for the sake of one job: what the next one does with it if something is changed.
+
+A job that waits changes nothing for those behind it. So where only one job is altered, it is decided with those alone that
+are placed or have room kept for them, and with those by which the order between queues goes: all that come before it are
+decided as they were, and those that wait stay away.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from xingliu.forecast.change import Effect
+from xingliu.kernel.ids import JobId, QueueName
+from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot
+from xingliu.workloads.model import PendingReason, Wait
+
+Decide = Callable[[Snapshot], Plan]
+NEVER_FIRST = (PendingReason.INVALID_REQUEST, PendingReason.HELD, PendingReason.EXCEEDS_LIMIT)
+
+
+class Scene:
+    """A snapshot with `plan`, which is what `decide` makes of it."""
+
+    def __init__(self, snapshot: Snapshot, plan: Plan, decide: Decide) -> None:
+        self.snapshot, self.plan, self._decide = snapshot, plan, decide
+        self.jobs = {job.id: job for job in snapshot.pending}
+        stays = plan.stays
+        self.waits: dict[JobId, Wait] = {stay.job: stay.wait for stay in stays}
+        self._acting = {place.job for place in plan.placements} | {evict.preemptor for evict in plan.evictions}
+        self._acting |= {stay.job for stay in stays if stay.claim is not None}
+        self._acting |= {job.id for job in snapshot.pending if job.claim is not None}
+        self._blocking = {str(ahead[0]) for stay in stays if (ahead := _behind(stay.wait))}
+        self._fronts: dict[QueueName, JobId] = {}
+        self._alike: dict[object, JobId] = {}
+        for stay in stays:
+            job = self.jobs[stay.job]
+            self._alike.setdefault(_likeness(job), job.id)
+            if stay.wait.reason not in NEVER_FIRST:
+                self._fronts.setdefault(job.queue, job.id)
+        self._earliest: dict[QueueName, JobId] = {}
+        for job in sorted(snapshot.pending, key=lambda job: (job.submitted_us, job.id)) if self._acting else ():
+            self._earliest.setdefault(job.queue, job.id)
+
+    def with_job(self, altered: PendingJob) -> Effect | None:
+        """What becomes of the waiting job if it is this instead; None where it goes on waiting."""
+        job = self.jobs[altered.id]
+        moves = altered.queue != job.queue or altered.preemptible != job.preemptible
+        acts = job.id in self._acting or job.id in self._blocking
+        others = self.jobs if moves and (acts or self._acting) else self._needed(altered)
+        pending = (*(self.jobs[other] for other in others if other != altered.id), altered)
+        return self._effect(replace(self.snapshot, pending=pending), altered.id)
+
+    def with_cloud(self, changed: Snapshot, job: JobId) -> Effect | None:
+        """What becomes of it in a cloud that is changed for all."""
+        return self._effect(changed, job)
+
+    def _needed(self, altered: PendingJob) -> Iterable[JobId]:
+        alike, front = self._alike.get(_likeness(altered)), self._fronts.get(altered.queue)
+        return {*self._acting, *self._earliest.values(), *(of for of in (alike, front) if of is not None)}
+
+    def _effect(self, snapshot: Snapshot, job: JobId) -> Effect | None:
+        plan = self._decide(snapshot)
+        decision = next(each for each in plan.decisions if each.job == job)
+        if isinstance(decision, Place):
+            return Effect.STARTS
+        return Effect.PREEMPTS if any(evict.preemptor == job for evict in plan.evictions) else None
+
+
+def _behind(wait: Wait) -> list[object]:
+    """Those it may not pass."""
+    ahead = wait.numbers.get("ahead") if wait.reason is PendingReason.RESERVED_FOR_OTHERS else None
+    return list(ahead) if isinstance(ahead, list | tuple) else []
+
+
+def _likeness(job: PendingJob) -> object:
+    """Jobs that are alike in this have others stopped alike."""
+    return job.queue, job.priority, job.preemptible, job.parts, job.user, job.project
