@@ -25,6 +25,7 @@ from xingliu.kernel.ids import (
 )
 from xingliu.kernel.money import Price
 from xingliu.kernel.resources import Resources
+from xingliu.scheduling.model import Used
 from xingliu.tenancy.model import Binding, Key, Project, Secret, Tenant, User
 from xingliu.tenancy.model import Role as Rights
 from xingliu.workloads.arrays import Array
@@ -86,6 +87,7 @@ LEASE = Lease(
     10,
     (0, 1),
 )
+USED = Used(QUEUE.name, USER.id, Resources({"gpu.h100": 3 * 2**70}), 11)
 
 
 def put_all(unit: Unit) -> None:
@@ -110,6 +112,7 @@ def put_all(unit: Unit) -> None:
     unit.replicas.put(REPLICA)
     unit.attempts.put(ATTEMPT)
     unit.leases.put(LEASE)
+    unit.fair_uses.put(USED)
     unit.events.append(EventDraft("job.submitted", JOB.id, USER.id, 9, TENANT.id, PROJECT.id, facts={"queue": "default"}))
 
 

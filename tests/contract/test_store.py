@@ -69,6 +69,7 @@ def test_one_of_everything_comes_back_as_it_was(full: Store, place: Place) -> No
         assert unit.users.get(samples.USER.id) == samples.USER
         assert unit.settings.get("cloud") == samples.SETTINGS
         assert unit.leases.find() == [LEASE]
+        assert unit.fair_uses.find({"queue": samples.QUEUE.name}) == [samples.USED]
         assert [event.subject for event in unit.events.find()] == [JOB.id]
     again.close()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xingliu.fleet.cloudfile import cloud_document, cloud_keys, read_cloud
 from xingliu.fleet.declared import CloudFile, FlavorSpec, NodeShare, PoolSpec
-from xingliu.fleet.model import CloudSettings, Flavor, MailServer, MailTls, Queue, QueueOrder
+from xingliu.fleet.model import CloudSettings, FairShare, Flavor, MailServer, MailTls, Queue, QueueOrder
 from xingliu.fleet.ranges import expand, fold
 from xingliu.kernel.documents import Document, parse
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
@@ -165,7 +165,16 @@ REFUSED = {
     ("name: open}", "name: research}\n  - {name: open}"): "line 17: there are two queues named 'research'",
     ("default_queue: open", "default_queue: opened"): "line 18: there is no queue 'opened' in this file that jobs can wait in",
     ("default_queue: open", ""): "line 15: none of the queues is the default",
-    ("default_queue: open", "default_queue: open\nfair_share: {}"): "line 19: 'fair_share' is not yet available",
+    ("default_queue: open", "default_queue: open\nfair_share: {half_life: 1s}"): (
+        "line 19: fair_share.half_life: '1s' is not a duration from 1m to 365d"
+    ),
+    ("default_queue: open", "default_queue: open\nfair_share: {half_life: 5m}"): (
+        "line 19: an entry of 10m is longer than the half_life, 5m"
+    ),
+    ("default_queue: open", "default_queue: open\nfair_share: {entry_penalty: 5m}"): (
+        "line 19: there is no key 'entry_penalty' in fair_share; it is 'entry' here"
+    ),
+    ("default_queue: open", "default_queue: open\nreservations: []"): "line 19: 'reservations' is not yet available",
     ("default_queue: open", "default_queue: open\nbudgets: []"): "line 19: 'budgets' is not yet available",
     ("default_queue: open", "default_queue: open\nmail: {host: a}"): "line 19: there is no 'from' in mail",
     ("default_queue: open", "default_queue: open\nmail: {host: a, from: x@y, password: z}"): (
@@ -274,7 +283,15 @@ def made_clouds(draw: st.DrawFn) -> CloudFile:
     )
     queues = tuple(replace(queue, quota=None) if queue.name == "c" else queue for queue in queues)
     default = queues[0].name if queues else QueueName("default")
-    settings = CloudSettings(draw(st.sampled_from(["USD", "CNY"])), default, mail=draw(st.sampled_from(MAIL)))
+    fair = draw(
+        st.builds(FairShare, st.integers(60_000, 10**9).map((1000).__mul__), st.just(10**6), st.sampled_from([1000, 10**6]))
+    )
+    settings = CloudSettings(
+        draw(st.sampled_from(["USD", "CNY"])),
+        default,
+        mail=draw(st.sampled_from(MAIL)),
+        fair_share=draw(st.sampled_from([fair, FairShare()])),
+    )
     pools = (pool,) if draw(st.booleans()) else ()
     return CloudFile(settings, tuple(flavors), pools, queues, draw(st.sampled_from([{}, {"3.11": "/usr/bin/python3.11"}])))
 
@@ -287,6 +304,12 @@ def test_a_cloud_written_as_a_document_reads_as_the_same_cloud(file: CloudFile) 
     document = cloud_document(file)
     assert read_cloud(Document.of(document)) == file
     assert read_cloud(parse(json.dumps(document), "cloud.json")) == file
+
+
+def test_turns_are_shared_as_the_file_says_and_else_as_ever() -> None:
+    text = "kind: cloud\nfair_share: {half_life: 1d, entry: 5s}\n"
+    assert read_cloud(parse(text, "c")).settings.fair_share == FairShare(half_life_us=24 * 3600 * 10**6, entry_us=5 * 10**6)
+    assert read_cloud(parse("kind: cloud\n", "c")).settings.fair_share == FairShare()
 
 
 def test_every_key_has_a_line_of_help() -> None:

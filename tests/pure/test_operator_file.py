@@ -229,6 +229,14 @@ def test_interpreters_and_settings_are_changes_too() -> None:
     ]
 
 
+def test_how_turns_are_shared_is_told_whole() -> None:
+    (change,) = compare(empty(), file(fair_share={"half_life": "1d"}), ())
+    assert change.sentence == (
+        "cloud settings changes: fair_share {half_life: 7d, entry: 10m, reserve_after: 30m} "
+        "becomes {half_life: 1d, entry: 10m, reserve_after: 30m}"
+    )
+
+
 def test_what_is_there_can_be_written_as_a_file_that_changes_nothing() -> None:
     now = applied(empty(), FIRST, machine())
     again = read_cloud(Document.of(cloud_document(FIRST)))

@@ -161,9 +161,15 @@ class _Application:
         elif change.noun == "pool":
             self._unit.pools.delete(PoolName(change.name))
         elif change.noun == "queue":
-            self._unit.queues.delete(QueueName(change.name))
+            self._remove_queue(QueueName(change.name))
         else:
             self._retire(self._fleet.nodes[NodeName(change.name)])
+
+    def _remove_queue(self, name: QueueName) -> None:
+        """With what is remembered of it: another of its name begins anew."""
+        for used in self._unit.fair_uses.find({"queue": name}):
+            self._unit.fair_uses.delete(used.key)
+        self._unit.queues.delete(name)
 
     def _retire(self, node: Node) -> None:
         """A node that drains and runs nothing is drained first: that is the way out of it."""

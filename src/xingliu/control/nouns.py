@@ -11,6 +11,7 @@ from xingliu.control.errors import BrokenRule
 from xingliu.control.ports import Blob, Cursor, Receipt, Settings
 from xingliu.fleet.model import Flavor, Node, Pool, Queue
 from xingliu.kernel.errors import BadValue
+from xingliu.scheduling.model import Used
 from xingliu.tenancy.model import Key, Project, Secret, Tenant, User
 from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Attempt, Job, JobState, KeptSpec, Lease, Replica, Role
@@ -96,6 +97,7 @@ NOUNS: dict[str, Noun] = {
             {**_OWNED, "job": "jobs", "attempt": "attempts"},
             unique=(("attempt",),),
         ),
+        Noun("fair_uses", Used, "key", _named("queue")),
         Noun("settings", Settings, "key"),
         Noun("cursors", Cursor, "key"),
         Noun("receipts", Receipt, "key"),

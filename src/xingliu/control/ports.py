@@ -26,6 +26,7 @@ from xingliu.kernel.ids import (
     TenantId,
     UserId,
 )
+from xingliu.scheduling.model import Used
 from xingliu.tenancy.model import Key, Project, Secret, Tenant, User
 from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Attempt, Job, KeptSpec, Lease, Replica, Role
@@ -145,6 +146,7 @@ class Unit(Protocol):
     replicas: Collection[ReplicaId, Replica]
     attempts: Collection[AttemptId, Attempt]
     leases: Collection[LeaseId, Lease]
+    fair_uses: Collection[str, Used]
     settings: Collection[str, Settings]
     cursors: Collection[str, Cursor]
     receipts: Collection[str, Receipt]

@@ -1,13 +1,17 @@
 """The first half of a cycle: what was seen of replicas becomes the record of their attempts, leases and jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from xingliu.control.launches import Launches
 from xingliu.control.ports import Launcher, Store, Unit
-from xingliu.control.world import World
+from xingliu.control.world import World, charge_of
+from xingliu.fleet.model import FairShare
 from xingliu.kernel.clock import Clock
+from xingliu.kernel.resources import Resources
+from xingliu.scheduling.model import Used
+from xingliu.scheduling.uses import closed
 from xingliu.training.gang import Gang, Progress, event, overdue, settle, stopping
-from xingliu.workloads.model import Job, JobState, StopWhy
+from xingliu.workloads.model import Job, JobState, Lease, StopWhy
 from xingliu.workloads.records import ReplicaRecord
 
 
@@ -22,13 +26,13 @@ class Settling:
         gangs = self._world.gangs()
         records = {record.lease: record for record in self._observe(gangs)}
         now_us = self._clock.now_us()
-        steps = [(gang.job, step) for gang in gangs if (step := settle(gang, records, now_us=now_us)) is not None]
+        steps = [(gang, step) for gang in gangs if (step := settle(gang, records, now_us=now_us)) is not None]
         late = [gang for gang in gangs if overdue(gang, now_us=now_us)]
         if not steps and not late:
             return
         with self._store.write() as unit:
-            for before, step in steps:
-                _record_progress(unit, before, step)
+            recorded = [(gang, step) for gang, step in steps if _record_progress(unit, gang.job, step)]
+            _record_uses(unit, recorded, self._world.settings.fair_share)
             for gang in late:
                 _record_overdue(unit, gang, now_us)
 
@@ -39,15 +43,34 @@ class Settling:
         return self._launches.explained(self._launcher.observe(leases))
 
 
-def _record_progress(unit: Unit, before: Job, step: Progress) -> None:
+def _record_progress(unit: Unit, before: Job, step: Progress) -> bool:
     """What a user asked for meanwhile stands: a job that changed since it was loaded is settled in the next cycle."""
     current = unit.jobs.get(before.id)
     if current is None or current.generation != before.generation:
-        return
+        return False
     unit.jobs.put(step.job)
     unit.attempts.put(*step.attempts)
     unit.leases.put(*step.leases)
     unit.events.append(*step.events)
+    return True
+
+
+def _record_uses(unit: Unit, recorded: Iterable[tuple[Gang, Progress]], rules: FairShare) -> None:
+    """What was held with each lease that is released now is remembered from now on: in the transaction that releases it."""
+    uses: dict[str, Used] = {}
+    for gang, step in recorded:
+        for lease in _released(gang, step):
+            assert lease.released_us is not None, "it was released"
+            first = Used(lease.queue, gang.job.user, Resources(), lease.released_us)
+            used = uses.get(first.key) or unit.fair_uses.get(first.key) or first
+            uses[first.key] = closed(used, charge_of(lease), lease.opened_us, lease.released_us, rules)
+    unit.fair_uses.put(*uses.values())
+
+
+def _released(gang: Gang, step: Progress) -> list[Lease]:
+    """Those that were open until this step."""
+    was_open = {lease.id for lease in gang.leases if lease.released_us is None}
+    return [lease for lease in step.leases if lease.id in was_open and lease.released_us is not None]
 
 
 def _record_overdue(unit: Unit, gang: Gang, now_us: int) -> None:

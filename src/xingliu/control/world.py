@@ -1,17 +1,18 @@
 """What the planner may know, kept in memory by numbered deltas; it can be rebuilt whole from the store at any time."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from threading import RLock
 
 from xingliu.control.ports import Delta, Settings, Store
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
-from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName
-from xingliu.kernel.resources import CPU, Resources, cpu_of
-from xingliu.scheduling.model import NodeView, Part, PendingJob, QueueView, RunningJob, Seat, Snapshot
+from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName, UserId
+from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
+from xingliu.scheduling.model import NodeView, Part, PendingJob, QueueView, RunningJob, Seat, Snapshot, Used
 from xingliu.scheduling.room import Stock
 from xingliu.scheduling.running import Running
+from xingliu.scheduling.uses import Uses
 from xingliu.training.gang import Gang
 from xingliu.workloads.model import FINAL, LIVE, Attempt, Job, JobState, Lease
 
@@ -51,9 +52,11 @@ class World:
         self._moved: set[NodeName] = set()
         self._held: dict[QueueName, Resources] = defaultdict(Resources)
         self._pending: dict[JobId, PendingJob] = {}
+        self._uses = Uses(self.settings.fair_share)
         with self._store.read() as unit:
             self._version = self._store.version()
             values: list[object] = [*unit.settings.find(), *unit.flavors.find(), *unit.nodes.find(), *unit.queues.find()]
+            values += unit.fair_uses.find()
             values += unit.jobs.find({"state": LIVE})
             open_leases = unit.leases.find({"released_us": None})
             busy = frozenset(lease.job for lease in open_leases)
@@ -75,6 +78,8 @@ class World:
                 for noun, key in delta.deleted:
                     if noun == "queues":
                         self.queues.pop(QueueName(key), None)
+                    elif noun == "fair_uses":
+                        self._uses.forget(key)
             elif delta.version > self._version:
                 self._rebuild()
 
@@ -112,6 +117,9 @@ class World:
                 self.queues[value.name] = value
             case Settings(key=key, value=settings) if key == SETTINGS:
                 self.settings = settings
+                self._uses.obey(settings.fair_share)
+            case Used():
+                self._uses.record(value)
             case _:
                 pass
 
@@ -139,6 +147,9 @@ class World:
         if lease.released_us is None:
             self._held[lease.queue] += charge_of(lease)
             self._by_node[lease.node][lease.id] = lease
+            self._uses.open(lease.id, (lease.queue, self.jobs[lease.job].user), charge_of(lease), lease.opened_us)
+        else:
+            self._uses.drop(lease.id)
         self._moved.add(lease.node)
 
     def _forget_if_over(self, job_id: JobId) -> None:
@@ -219,6 +230,26 @@ class World:
         with self._lock:
             return defaultdict(Resources, self._held)
 
+    def used(self, now_us: int) -> tuple[Used, ...]:
+        """What everybody held lately, as of now, what runs included."""
+        with self._lock:
+            return self._uses.now(now_us)
+
+    def waiting(self) -> list[tuple[QueueName, UserId]]:
+        """Who waits where, once for each job."""
+        with self._lock:
+            return [(job.queue, job.user) for job in self._pending.values()]
+
+    def capacity(self) -> Resources:
+        """All of the nodes that are not retired, by quota kind."""
+        amounts: Counter[str] = Counter()
+        with self._lock:
+            for node in self.nodes.values():
+                if node.state is not NodeState.RETIRED:
+                    gpus = {kind: amount for kind, amount in node.capacity.items() if kind == gpu_of(node.flavor)}
+                    amounts.update({**gpus, cpu_of(node.flavor): node.capacity[CPU]})
+        return Resources(amounts)
+
     def below(self, name: QueueName) -> frozenset[QueueName]:
         """The queue and all below it; itself alone where nobody knows it."""
         with self._lock:
@@ -240,6 +271,7 @@ class World:
                 queues=tuple(queue_view(queue, self._held[queue.name]) for queue in self.queues.values()),
                 pending=tuple(self._pending.values()),
                 running=self._runs,
+                used=self._uses.now(now_us),
                 fair=self.settings.fair_share,
             )
 

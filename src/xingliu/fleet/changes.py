@@ -5,9 +5,10 @@ forgotten, and their pools and flavors stay with them: what they were leased for
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xingliu.fleet.declared import CloudFile
+from xingliu.fleet.fair_keys import show_fair_share
 from xingliu.fleet.mail_keys import MAIL
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Pool, Queue
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
@@ -60,7 +61,7 @@ def compare(now: Fleet, cloud: CloudFile, nodes: Iterable[Node]) -> tuple[Change
 def settings_after(now: Fleet, cloud: CloudFile, document: Mapping[str, object]) -> CloudSettings:
     """The settings once `cloud`, read from `document`, is applied."""
     default_queue = cloud.settings.default_queue if cloud.queues else now.settings.default_queue
-    return CloudSettings(cloud.settings.currency, default_queue, document, mail=cloud.settings.mail)
+    return replace(cloud.settings, default_queue=default_queue, document=document)
 
 
 def _declared(now: Fleet, cloud: CloudFile, nodes: Mapping[NodeName, Node]) -> Iterator[Change]:
@@ -110,7 +111,7 @@ def _gone(noun: str, name: str, value: Flavor | Pool | Queue | Node, change: str
 def _show_settings(settings: CloudSettings, interpreters: Mapping[str, object]) -> Shown:
     mail = settings.mail and write_table(MAIL, settings.mail)
     named = {"currency": settings.currency, "default_queue": settings.default_queue}
-    return {**named, "interpreters": dict(interpreters), "mail": mail}
+    return {**named, "interpreters": dict(interpreters), "mail": mail, "fair_share": show_fair_share(settings.fair_share)}
 
 
 def _shown(value: Flavor | Pool | Queue | Node | None) -> Shown | None:

@@ -56,7 +56,7 @@ class _Together:
         if len(self._pool_of) > NODES_MAX:
             self._at("pools").note(f"together they have more than {NODES_MAX} nodes")
         queues = tuple(self._queue(path, parent, queue) for path, parent, queue in flattened(lines.queues))
-        settings = CloudSettings(lines.currency, self._default_queue(), mail=lines.mail)
+        settings = CloudSettings(lines.currency, self._default_queue(), mail=lines.mail, fair_share=lines.fair_share)
         return CloudFile(settings, flavors, pools, queues, lines.interpreters)
 
     def _at(self, *steps: str | int) -> Entry:
@@ -179,6 +179,7 @@ def cloud_document(file: CloudFile) -> dict[str, object]:
         default_queue=file.settings.default_queue,
         interpreters=file.interpreters,
         mail=file.settings.mail,
+        fair_share=file.settings.fair_share,
     )
     return {"kind": "cloud", "version": VERSION, **write_table(CLOUD, lines)}
 

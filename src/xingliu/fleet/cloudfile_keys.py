@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xingliu.fleet.declared import NodeShare
+from xingliu.fleet.fair_keys import DEFAULT, FAIR_SHARE
 from xingliu.fleet.mail_keys import MAIL
-from xingliu.fleet.model import LEVELS, MailServer
+from xingliu.fleet.model import LEVELS, FairShare, MailServer
 from xingliu.fleet.queue_keys import LISTED_MAX, QUEUE, QueueLines, flattened
 from xingliu.fleet.ranges import expand, fold
 from xingliu.kernel.documents import plain_number
@@ -59,6 +60,7 @@ class CloudLines:
     default_queue: str | None = None
     interpreters: Mapping[str, str] = field(default_factory=dict)
     mail: MailServer | None = None
+    fair_share: FairShare = DEFAULT
 
 
 def _read_amount(entry: Entry) -> Price:
@@ -249,6 +251,7 @@ CLOUD = Table(
         Key("queues", list_of(QUEUE.shape(), most=LISTED_MAX, what="queues"), "Waiting lines with their quotas, a tree."),
         Key("default_queue", name("a queue"), "Where jobs wait that name none."),
         Key("interpreters", _INTERPRETERS, "Pythons on the nodes that job files can name: {torch: /opt/torch/bin/python}."),
+        Key("fair_share", FAIR_SHARE.shape(), "How turns are shared between queues, and between the users of one."),
         Key("mail", MAIL.shape(), "The SMTP server that tells users by mail what became of their jobs."),
     ),
     make=CloudLines,
@@ -260,8 +263,10 @@ CLOUD = Table(
         "fleets": "pools",
         "cluster_queues": "queues",
         "pythons": "interpreters",
+        "fair_sharing": "fair_share",
+        "fairness": "fair_share",
         "smtp": "mail",
         "email": "mail",
     },
-    later=frozenset({"fair_share", "reservations", "budgets"}),
+    later=frozenset({"reservations", "budgets"}),
 )

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from xingliu.kernel.ids import FlavorName, NodeName, PoolName, QueueName
 from xingliu.kernel.money import Price
-from xingliu.kernel.quantities import MINUTE_US
+from xingliu.kernel.quantities import DAY_US, MINUTE_US
 from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
 
 DEFAULT_QUEUE = QueueName("default")
@@ -137,12 +137,14 @@ class FairShare:
     """How turns are shared between queues, and between the users of one.
 
     Attributes:
+        half_life_us: after so long, what was held counts for half.
         entry_us: whoever starts is charged for so long at once, so that many who start together are seen at once.
         reserve_after_us: what frees up is kept for a job that has waited so long; None keeps nothing.
     """
 
+    half_life_us: int = 7 * DAY_US
     entry_us: int = 10 * MINUTE_US
-    reserve_after_us: int | None = None
+    reserve_after_us: int | None = 30 * MINUTE_US
 
 
 class MailTls(StrEnum):
@@ -176,4 +178,4 @@ class CloudSettings:
     default_queue: QueueName = DEFAULT_QUEUE
     document: Mapping[str, object] = field(default_factory=dict)
     mail: MailServer | None = None
-    fair_share: FairShare = FairShare(reserve_after_us=30 * MINUTE_US)
+    fair_share: FairShare = FairShare()

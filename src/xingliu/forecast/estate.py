@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from xingliu.fleet.cloudfile import read_cloud
 from xingliu.fleet.declared import CloudFile, FlavorSpec, PoolSpec
-from xingliu.fleet.model import NodeState, Queue
+from xingliu.fleet.model import CloudSettings, FairShare, NodeState, Queue
 from xingliu.kernel.documents import Document
 from xingliu.kernel.ids import QueueName
 from xingliu.kernel.problems import InvalidDocument, Problem
@@ -33,6 +33,7 @@ class Estate:
     Attributes:
         name: what people call it, such as the name of its file.
         kinds: the different nodes it has.
+        fair: how turns are shared.
         capacity: whole GPUs where it has any, else millicores, over all nodes; `counts_gpus` says which.
     """
 
@@ -41,6 +42,7 @@ class Estate:
     queues: tuple[QueueView, ...]
     default_queue: QueueName
     kinds: tuple[Kind, ...]
+    fair: FairShare = CloudSettings().fair_share
 
     @property
     def counts_gpus(self) -> bool:
@@ -67,7 +69,7 @@ def lay_out_estate(name: str, document: Document) -> Estate:
     nodes = tuple(view for pool in cloud.pools for view in _views(pool, kinds[pool.name]))
     default = cloud.settings.default_queue
     queues = tuple(_queue(queue) for queue in cloud.queues or (Queue(default),))
-    return Estate(name, nodes, queues, default, tuple(dict.fromkeys(kinds.values())))
+    return Estate(name, nodes, queues, default, tuple(dict.fromkeys(kinds.values())), cloud.settings.fair_share)
 
 
 def _queue(queue: Queue) -> QueueView:

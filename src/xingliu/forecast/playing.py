@@ -114,7 +114,7 @@ class _Play:
         self._coming = Coming(arrivals, tell)
         self._estate, self._policy = estate, policy
         start_us = self._coming.next_us or 0
-        self._cloud = VirtualCloud(Snapshot(0, 0, start_us, estate.nodes, estate.queues, ()))
+        self._cloud = VirtualCloud(Snapshot(0, 0, start_us, estate.nodes, estate.queues, (), fair=estate.fair))
         self._lines = Lines()
         self._claims: dict[JobId, None] = {}
         self._may_stop = any(arrival.job.preemptible for arrival in arrivals)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from xingliu.kernel.ids import JobId, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
+from xingliu.scheduling.uses import Uses
 
 
 class VirtualCloud:
@@ -21,8 +22,11 @@ class VirtualCloud:
         self.pending = {job.id: job for job in snapshot.pending}
         self._running: dict[int, RunningJob] = {}  # by a number: what still lets go of one attempt may start another
         self._ends: list[tuple[int, JobId, int]] = []
+        self._uses = Uses(snapshot.fair, snapshot.used)
         for job in snapshot.running:
             self._run(job, job.ends_us if job.leaves_us is None else job.leaves_us)
+            paid_us = max(self.now_us, job.started_us + snapshot.fair.entry_us)
+            self._hold(job, paid_us=paid_us)
 
     @property
     def running(self) -> tuple[RunningJob, ...]:
@@ -41,6 +45,11 @@ class VirtualCloud:
         if ends_us is not None:
             heapq.heappush(self._ends, (ends_us, job.id, self._numbers))
 
+    def _hold(self, job: RunningJob, *, paid_us: int | None = None) -> None:
+        first, *rest = (seat.charge for seat in job.seats) if job.seats else (Resources(),)
+        charge = sum(rest, first)
+        self._uses.open((job.id, job.started_us), (job.queue, job.user), charge, job.started_us, paid_us=paid_us)
+
     def snapshot(self, pending: Iterable[PendingJob] | None = None) -> Snapshot:
         """As it is now; with `pending`, as if only those waited."""
         return replace(
@@ -50,6 +59,7 @@ class VirtualCloud:
             queues=tuple(self._queues.values()),
             pending=tuple(self.pending.values() if pending is None else pending),
             running=self.running,
+            used=self._uses.now(self.now_us),
         )
 
     def submit(self, job: PendingJob) -> None:
@@ -86,6 +96,7 @@ class VirtualCloud:
         runs = RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user, again, self.now_us)
         runs = runs if job.array is None else replace(runs, array=job.array)
         self._run(runs, ends_us)
+        self._hold(runs)
         for seat in place.seats:
             self._nodes[seat.node] = _with_less(self._nodes[seat.node], seat)
             self._charge(job.queue, seat, sign=1)
@@ -94,6 +105,7 @@ class VirtualCloud:
         """Move to `now_us` and let everything end that ends until then."""
         ended: list[RunningJob] = []
         while (next_us := self.next_end_us) is not None and next_us <= now_us:
+            self.now_us = max(self.now_us, next_us)
             ended.append(self._end_next())
         self.now_us = now_us
         return tuple(ended)
@@ -111,6 +123,7 @@ class VirtualCloud:
 
     def _end_next(self) -> RunningJob:
         gone = self._running.pop(heapq.heappop(self._ends)[2])
+        self._uses.close((gone.id, gone.started_us), self.now_us)
         for seat in gone.seats:
             if seat.node in self._nodes:
                 self._nodes[seat.node] = _with_more(self._nodes[seat.node], seat)

@@ -8,7 +8,7 @@ from xingliu.kernel.resources import Resources
 from xingliu.workloads.arrays import ArrayPart
 from xingliu.workloads.model import MAIN_ROLE, Claim, ResourceRequest, StopWhy, Wait
 
-FAIR_SHARE = FairShare()
+FAIR_SHARE = FairShare(reserve_after_us=None)
 NOBODY, NO_PROJECT = UserId(""), ProjectId("")
 
 
@@ -57,6 +57,11 @@ class Used:
     user: UserId
     amounts: Resources
     as_of_us: int
+
+    @property
+    def key(self) -> str:
+        """Its id in the store: a queue's name has no colon."""
+        return f"{self.queue}:{self.user}"
 
 
 @dataclass(frozen=True, slots=True)

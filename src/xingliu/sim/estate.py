@@ -18,6 +18,11 @@ TENANTS = ("acme", "zeta")
 QUEUES = ("default", "research", "batch")
 PARENT = "labs"
 GPU = "H100"
+FAIR_SHARES: tuple[dict[str, str], ...] = (
+    {},
+    {"half_life": "1m", "entry": "5s"},
+    {"half_life": "2m", "entry": "1m", "reserve_after": "10s"},
+)
 
 
 class SimMachine(Machine):
@@ -43,7 +48,8 @@ def draw_estate(dice: Random, orders: Random) -> dict[str, object]:
         flavors.append({"name": "h100", "gpu": GPU, "emulated": True, "gpus_per_node": gpus, "price": "2.40/gpu-hour"})
         pools.append(_pool("gpus", "h100", dice.randint(1, 3), 4))
     estate: dict[str, object] = {"kind": "cloud", "flavors": flavors, "pools": pools, "default_queue": "default"}
-    return {**estate, "queues": with_orders(draw_queues(dice, gpus=has_gpus(estate)), orders)}
+    queues = with_orders(draw_queues(dice, gpus=has_gpus(estate)), orders)
+    return {**estate, "queues": queues, "fair_share": orders.choice(FAIR_SHARES)}
 
 
 def has_gpus(estate: dict[str, object]) -> bool:

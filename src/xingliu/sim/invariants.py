@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
-from xingliu.control.world import World, charge_of
-from xingliu.fleet.model import NodeState, Queue, QueueOrder
+from xingliu.control.world import SETTINGS, World, charge_of
+from xingliu.fleet.model import CloudSettings, NodeState, Queue, QueueOrder
 from xingliu.kernel.clock import SECOND_US
-from xingliu.kernel.ids import JobId, NodeName, QueueName
+from xingliu.kernel.ids import JobId, LeaseId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.line import Position
-from xingliu.scheduling.model import Snapshot, StayPending
+from xingliu.scheduling.model import Snapshot, StayPending, Used
+from xingliu.scheduling.uses import closed
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
@@ -70,6 +71,7 @@ class Invariants:
             self._check_events(unit, jobs)
             if self.checked % CONSERVED_EVERY == 0:
                 self._check_conservation(unit)
+                self._check_uses(unit, jobs)
         if self._cloud.clean:
             self._check_reasons(jobs)
             self._check_stops(jobs)
@@ -204,6 +206,21 @@ class Invariants:
         balance = conserved(unit, Interval(0, now_us))
         self.hold(balance.holds, f"device time appeared or vanished: {[each for each in balance.pools if each.difference]}")
 
+    def _check_uses(self, unit: Unit, jobs: Mapping[JobId, Job]) -> None:
+        """What is remembered of a queue is what the leases that were released in it give, each once, since it was made."""
+        settings = unit.settings.get(SETTINGS)
+        rules = CloudSettings().fair_share if settings is None else settings.value.fair_share
+        found: dict[str, Used] = {}
+        for event in unit.events.find({"type": "lease.released"}, limit=1_000_000):
+            lease = unit.leases.get(LeaseId(str(event.facts["lease"])))
+            assert lease is not None and lease.released_us is not None, "it was released"
+            if event.seq > _last(unit, "queue.deleted", lease.queue):
+                first = Used(lease.queue, jobs[lease.job].user, Resources(), lease.released_us)
+                before = found.get(first.key, first)
+                found[first.key] = closed(before, charge_of(lease), lease.opened_us, lease.released_us, rules)
+        recorded = {used.key: used for used in unit.fair_uses.find()}
+        self.hold(recorded == found, f"remembered are {recorded}, and leases give {found}")
+
     def _now_us(self, unit: Unit) -> int:
         last = unit.events.find(newest_first=True, limit=1)
         plane = self._cloud.plane
@@ -287,6 +304,8 @@ class Invariants:
         if by_deltas != built:
             apart = next(pair for pair in zip_longest(by_deltas, built) if pair[0] != pair[1])
             self.hold(False, f"the world by deltas is not the one built anew: {apart[0]}, not {apart[1]}")
+        used, fresh = ({one.key: one for one in world.used(plane.clock.now_us())} for world in (kept, anew))
+        self.hold(used == fresh, f"by deltas {used} were held lately, and {fresh} in the world built anew")
 
     # The end --------------------------------------------------------------------------------------------------------------
 
@@ -298,6 +317,7 @@ class Invariants:
         self.hold(not list(self._cloud.machines.living()), "something runs in the end")
         with self._store.read() as unit:
             self._check_conservation(unit)
+            self._check_uses(unit, jobs)
             stops = unit.events.find({"type": "job.stopping"}, limit=1_000_000)
         evicted = {event.subject for event in stops if event.facts.get("why") in FOR_ANOTHER}
         replicas = defaultdict(list)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0004"
+REVISION = "0005"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -285,6 +285,17 @@ held_gpus = Table(
     ),
     Index(None, "lease"),
     comment="The GPUs of open leases: its key is why no device can be leased twice.",
+)
+Table(
+    "fair_uses",
+    metadata,
+    _id("key"),
+    _text("queue"),
+    _text("user"),
+    _text("amounts"),
+    _whole("as_of_us"),
+    Index(None, "queue"),
+    comment="What a user held in a queue lately and lets go of: faded until as_of_us.",
 )
 Table("settings", metadata, _id("key"), _text("value"))
 Table("cursors", metadata, _id("key"), _whole("seq"))
