@@ -10,6 +10,7 @@ from xingliu.api.shapes import In, Out
 from xingliu.control.holds import Hold
 from xingliu.control.queues import QueuePage
 from xingliu.kernel.resources import Resources
+from xingliu.scheduling.deserved import Share
 from xingliu.workloads.model import Job
 
 router = APIRouter(tags=["queues"])
@@ -30,10 +31,42 @@ class HoldOut(Out):
     reason: str
 
 
+class ShareOut(Out):
+    """What was used lately of `kind`, the one of which most of the cloud was held; what was used long ago counts less.
+
+    Amounts in milli-units x microseconds; `owed` is `deserved` less `used`. A queue deserves its weight's part of what its
+    parent deserves, against those beside it in which somebody waits or used anything lately; a user, as much as any other
+    who waits or used anything of what the queue used. `used_ppm` and `deserved_ppm`: of what all used, in millionths.
+    """
+
+    kind: str
+    used: int
+    deserved: int
+    owed: int
+    used_ppm: int
+    deserved_ppm: int
+
+
+class UserShareOut(Out):
+    """What a user used of a queue."""
+
+    user: str
+    share: ShareOut
+
+
+class UserSharesOut(Out):
+    """Users you may know of, at most 100, the one that goes first first; `of` used the queue lately or wait in it."""
+
+    queue: str
+    of: int
+    items: list[UserShareOut]
+
+
 class QueueOut(Out):
     """A queue; `in_use`, `borrowed`, `running` and `pending` are those of projects you see, in it and below it.
 
-    `lent` is what the queues beside it hold of its quota, whosever it is. `hold` is null where nobody holds it.
+    `lent` is what the queues beside it hold of its quota, and `share` what was used of it, whosever it is.
+    `hold` is null where nobody holds it.
     `order` is whose turn it is in it, below priority: its own, or that of the nearest queue above it that has one.
 
     Bounds and amounts by kind, in thousandths of a core or GPU; a bound that is null is none.
@@ -57,6 +90,7 @@ class QueueOut(Out):
     running: int
     pending: int
     hold: HoldOut | None
+    share: ShareOut
 
 
 class InLineOut(Out):
@@ -112,6 +146,18 @@ def _out(page: QueuePage) -> QueueOut:
         running=page.running,
         pending=page.pending,
         hold=hold_out(page.hold),
+        share=_share(page.share),
+    )
+
+
+def _share(share: Share) -> ShareOut:
+    return ShareOut(
+        kind=share.kind,
+        used=share.used,
+        deserved=share.deserved,
+        owed=share.owed,
+        used_ppm=share.used_ppm,
+        deserved_ppm=share.deserved_ppm,
     )
 
 
@@ -129,6 +175,14 @@ def list_queues(control: Control, asker: Asker, limit: Limit = 100, after: After
 def show_queue(control: Control, asker: Asker, name: str) -> QueueOut:
     """One queue."""
     return _out(control.queues.get(asker, name))
+
+
+@router.get("/v1/queues/{name}/users")
+def list_queue_users(control: Control, asker: Asker, name: str) -> UserSharesOut:
+    """What its users used of it lately, and what they are owed."""
+    page = control.queues.users(asker, name)
+    items = [UserShareOut(user=user, share=_share(share)) for user, share in page.users]
+    return UserSharesOut(queue=page.queue, of=page.of, items=items)
 
 
 @router.get("/v1/queues/{name}/line")

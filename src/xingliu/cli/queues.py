@@ -8,11 +8,13 @@ import click
 from xingliu.cli.client import PAGE, Client, part
 from xingliu.cli.output import print_fields, print_json, print_table, show_resources, show_span, show_time, table_lines
 from xingliu.cli.session import Session, json_option
+from xingliu.cli.shares import HEADERS as SHARE_HEADERS
+from xingliu.cli.shares import share_cells, share_fields, user_lines
 from xingliu.kernel.units import show_duration
 
 Json = dict[str, Any]
 LINE_SHOWN = 20
-HEADERS = ("QUEUE", "ORDER", "QUOTA", "IN USE", "BORROWED", "LENT", "RUNNING", "WAITING")
+HEADERS = ("QUEUE", "ORDER", "QUOTA", "IN USE", "BORROWED", "LENT", *SHARE_HEADERS, "RUNNING", "WAITING")
 LINE_HEADERS = ("POSITION", "JOB", "NAME", "PROJECT", "USER", "PRIORITY", "NODES", "SUBMITTED", "DEADLINE", "WHY")
 
 
@@ -34,6 +36,11 @@ def queue() -> None:
 @click.pass_obj
 def ls(session: Session) -> None:
     """List queues: their order, quota, what is in use, borrowed and lent, how many jobs run and wait.
+
+    USED is a queue's part of what all used lately; what was used long ago
+    counts less. It deserves its weight's part of what its parent deserves,
+    against those beside it in which somebody waits or used anything. OWED is
+    deserved less used: who is owed most by its weight goes first.
 
     \b
     xl queue ls
@@ -81,7 +88,7 @@ def _called(queue: Json) -> str:
 def _shares(queue: Json) -> Sequence[object]:
     """The columns after its name."""
     held = (_said(queue.get(key)) for key in ("in_use", "borrowed", "lent"))
-    return queue.get("order"), _quota(queue), *held, queue.get("running"), queue.get("pending")
+    return queue.get("order"), _quota(queue), *held, *share_cells(queue), queue.get("running"), queue.get("pending")
 
 
 def _said(amounts: dict[str, int] | None) -> str:
@@ -104,18 +111,23 @@ def _limit(amounts: dict[str, int] | None) -> str:
 @json_option
 @click.pass_obj
 def show(session: Session, name: str, limit: int) -> None:
-    """Show one queue, and who waits in it and below it, in line.
+    """Show one queue, what its users used of it lately, and who waits in it and below it, in line.
+
+    Its users deserve equal parts of what it used; who is owed most goes first.
 
     \b
     xl queue show research
     xl queue show research --limit 200
     """
     found = session.client.get(f"/v1/queues/{part(name)}")
+    users = session.client.get(f"/v1/queues/{part(name)}/users")
     line = _line(session.client, name, limit)
     if session.json:
-        print_json({**found, "line": line})
+        print_json({**found, "users": users, "line": line})
         return
     _print_queue(found)
+    for text in ("", *user_lines(users)) if users["of"] else ():
+        click.echo(text)
     if line["items"] or line["others"]:
         click.echo("")
         for text in line_lines(line):
@@ -167,6 +179,7 @@ def _print_queue(found: Json) -> None:
             "lent": _said(found.get("lent")),
             **{key.replace("_", " "): _limit(found[key]) for key in limits if found.get(key) is not None},
             "weight": found.get("weight"),
+            **share_fields(found),
             "order": found.get("order"),
             "min runtime": show_duration(found["min_runtime_us"]) if found.get("min_runtime_us") else "",
             "running": found.get("running"),

@@ -7,17 +7,20 @@ from xingliu.control.holds import Hold, hold_of
 from xingliu.control.ports import Store, Unit
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
-from xingliu.control.world import World, charge_of
+from xingliu.control.world import World, charge_of, queue_view
 from xingliu.fleet.lending import lent
 from xingliu.fleet.model import Queue, QueueOrder
+from xingliu.kernel.clock import Clock
 from xingliu.kernel.errors import Unknown
-from xingliu.kernel.ids import QueueName
+from xingliu.kernel.ids import QueueName, UserId
 from xingliu.kernel.resources import Resources
+from xingliu.scheduling.deserved import Share, shares_of_queues, shares_of_users
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
 from xingliu.workloads.model import Job, JobState, Lease
 
 PENDING_COUNTED_MAX = 1_000
+USERS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class QueuePage:
         children: the queues right below it.
         hold: who holds it, if somebody does.
         order: of its jobs; its own, or that of the nearest queue above it that has one.
+        share: what all its jobs used lately, and what it deserves, whoever sees it.
     """
 
     queue: Queue
@@ -44,6 +48,16 @@ class QueuePage:
     lent: Resources
     hold: Hold | None
     order: QueueOrder
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class UsersPage:
+    """Users of a queue with their shares, the one that is owed most first, at most USERS_MAX; `of` how many there are."""
+
+    queue: QueueName
+    users: Sequence[tuple[UserId, Share]]
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +76,8 @@ class LinePage:
 
 
 class Queues:
-    def __init__(self, store: Store, world: World, scheduling: Scheduling) -> None:
-        self._store, self._world, self._scheduling = store, world, scheduling
+    def __init__(self, store: Store, world: World, scheduling: Scheduling, clock: Clock) -> None:
+        self._store, self._world, self._scheduling, self._clock = store, world, scheduling, clock
 
     def list(self, actor: Actor, *, after: str | None = None, limit: int = 100) -> list[QueuePage]:
         """By name. Raises Forbidden."""
@@ -71,14 +85,32 @@ class Queues:
             scope = Scope(unit, actor)
             scope.require_somewhere(Verb.QUEUE_READ)
             found = unit.queues.find(after=QueueName(after) if after else None, limit=limit)
-            pages = _Pages(unit, scope, self._world)
+            pages = _Pages(unit, scope, self._world, self._clock.now_us())
             return [pages.of(queue) for queue in found]
 
     def get(self, actor: Actor, name: str) -> QueuePage:
         """Raises Unknown, Forbidden."""
         with self._store.read() as unit:
             scope = Scope(unit, actor)
-            return _Pages(unit, scope, self._world).of(_queue(unit, scope, name))
+            return _Pages(unit, scope, self._world, self._clock.now_us()).of(_queue(unit, scope, name))
+
+    def users(self, actor: Actor, name: str) -> UsersPage:
+        """Whose turn it is among the users of a queue. Of others, only who sees their whole tenant is told their names.
+
+        Raises Unknown, Forbidden.
+        """
+        with self._store.read() as unit:
+            scope = Scope(unit, actor)
+            queue = _queue(unit, scope, name)
+            tenants = scope.owned_tenants(Verb.QUEUE_READ)
+        waiting = {user for at, user in self._world.waiting() if at == queue.name}
+        shares = shares_of_users(queue.name, self._world.used(self._clock.now_us()), waiting, self._world.capacity())
+        shown = [
+            (user, share)
+            for user, share in sorted(shares.items(), key=lambda one: (-one[1].owed, one[0]))
+            if tenants is None or user == actor.user or user.partition("/")[0] in tenants
+        ]
+        return UsersPage(queue.name, shown[:USERS_MAX], len(shares))
 
     def below(self, name: str) -> frozenset[QueueName]:
         """The queue and all below it, for a filter; itself alone where it is gone or never was."""
@@ -108,7 +140,7 @@ def _queue(unit: Unit, scope: Scope, name: str) -> Queue:
 class _Pages:
     """Pages of one reading of the store."""
 
-    def __init__(self, unit: Unit, scope: Scope, world: World) -> None:
+    def __init__(self, unit: Unit, scope: Scope, world: World, now_us: int) -> None:
         self._unit, self._scope, self._world = unit, scope, world
         queues = unit.queues.find()
         self._queues = {queue.name: queue for queue in queues}
@@ -118,6 +150,9 @@ class _Pages:
         held = world.held()
         below = {queue.name: _sum(held[name] for name in self._tree(queue.name) if name in held) for queue in queues}
         self._lent = lent(queues, below)
+        views = [queue_view(queue, Resources()) for queue in queues]
+        waiting = {name for name, _ in world.waiting()}
+        self._shares = shares_of_queues(views, world.used(now_us), waiting, world.capacity())
 
     def of(self, queue: Queue) -> QueuePage:
         leases: list[Lease] = []
@@ -137,6 +172,7 @@ class _Pages:
             self._lent.get(queue.name, Resources()),
             hold_of(self._unit, queue),
             QueueOrder.along(above.order for above in self._path(queue)),
+            self._shares[queue.name],
         )
 
     def _path(self, queue: Queue | None) -> Iterable[Queue]:

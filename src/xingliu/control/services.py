@@ -121,7 +121,7 @@ def services_over(
         keys=Keys(store, clock, ids),
         secrets=Secrets(store, clock, ports.sealer),
         nodes=Nodes(store, clock),
-        queues=Queues(store, world, scheduling),
+        queues=Queues(store, world, scheduling, clock),
         holds=Holds(store, clock, wake=wake),
         flavors=Flavors(store),
         pools=Pools(store),

@@ -5,7 +5,7 @@ beside many who hold cores (dominant resource fairness, Ghodsi et al., NSDI 2011
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from xingliu.fleet.model import FairShare
@@ -15,6 +15,11 @@ from xingliu.scheduling.model import QueueView, Used
 
 SCALE = 10**6
 Path = Callable[[QueueName], tuple[QueueView, ...]]
+
+
+def held_us(amounts: Mapping[str, int], whole: Resources) -> int:
+    """For how long that would have been all of the cloud there is of a kind, of the kind of which that is longest."""
+    return max((amount // whole[kind] for kind, amount in amounts.items() if whole[kind]), default=0)
 
 
 @dataclass(slots=True)
@@ -55,5 +60,4 @@ class Shares:
         return self._of(held) if held is not None else 0
 
     def _of(self, held: _Held) -> int:
-        whole = self._capacity()
-        return max((amount // whole[kind] for kind, amount in held.amounts.items() if whole[kind]), default=0)
+        return held_us(held.amounts, self._capacity())
