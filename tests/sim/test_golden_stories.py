@@ -151,7 +151,8 @@ def orders_side_by_side() -> Story:
     story = Story(
         "Two queues, two orders",
         "Queue research goes first come, first served: nobody passes a job of two nodes that waits at its head. Queue batch goes "
-        "by deadlines: who is due first goes first, and who does not fit now is passed.",
+        "by deadlines: who is due first goes first, and who does not fit now is passed. Between the two, research goes first: it "
+        "used less lately.",
         ({"name": "research", "order": "first-come"}, {"name": "batch", "order": "deadline"}),
     )
     story.submit("zeta", "busy", works(30), gpus=3)
@@ -166,7 +167,8 @@ def orders_side_by_side() -> Story:
         story.why(name)
     story.passes(20)
     story.why("whole")
-    story.until_it_ends("tail")
+    for name in ("tail", "whole"):
+        story.until_it_ends(name)
     assert story.job("whole").state is story.job("head").state is JobState.SUCCEEDED
     return story
 
