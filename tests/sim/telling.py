@@ -154,7 +154,8 @@ class Story:
                 assert isinstance(leases, Sequence), "a placing names its leases"
                 return f"{name} starts on {' and '.join(lease['node'] for lease in leases)}, attempt {event.facts['number']}"
             case "job.waiting":
-                return f"{name} waits: {event.facts['reason']}"
+                again = event.facts["reason"] == event.facts["before"]
+                return None if again else f"{name} waits: {event.facts['reason']}"
             case "job.stopping":
                 return f"{name} is told to stop ({event.facts['why']}): {event.cause}"
             case "job.preempted" | "job.restarting" | "job.failed" | "job.succeeded":

@@ -113,6 +113,16 @@ def knows_no_quota(snapshot: Snapshot) -> Plan:
     return decide(replace(snapshot, queues=tuple(replace(queue, quota=None) for queue in snapshot.queues)))
 
 
+def knows_no_orders(snapshot: Snapshot) -> Plan:
+    return decide(replace(snapshot, queues=tuple(replace(queue, order=None) for queue in snapshot.queues)))
+
+
+def turns_the_line_around(snapshot: Snapshot) -> Plan:
+    """Within a queue whoever came last goes first."""
+    late = tuple(replace(job, submitted_us=-job.submitted_us) for job in snapshot.pending)
+    return decide(replace(snapshot, pending=late))
+
+
 def loses_a_rank(snapshot: Snapshot) -> Plan:
     plan = decide(snapshot)
     halved = [replace(each, seats=each.seats[:1]) if isinstance(each, Place) else each for each in plan.decisions]
@@ -141,6 +151,8 @@ BROKEN_PARTS = {
     "a store that lets everyone write": (Parts(make_store=Unguarded), "a stale control plane wrote"),
     "a policy that places on what is taken": (Parts(decide=places_on_what_is_taken), "and leases|leased twice|not over"),
     "a policy that knows no quota": (Parts(decide=knows_no_quota), "it may"),
+    "a policy that knows no orders": (Parts(decide=knows_no_orders), "passed"),
+    "a policy that turns the line around": (Parts(decide=turns_the_line_around), "passed"),
     "a policy that loses a rank": (Parts(decide=loses_a_rank), "half placed"),
     "a policy that gives no reasons": (Parts(decide=gives_no_reasons), "nobody knows why"),
     "a policy that places nobody": (Parts(decide=places_nobody), "not over in the end"),

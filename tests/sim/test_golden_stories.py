@@ -169,7 +169,8 @@ def orders_side_by_side() -> Story:
     story.why("whole")
     for name in ("tail", "whole"):
         story.until_it_ends(name)
-    assert story.job("whole").state is story.job("head").state is JobState.SUCCEEDED
+    assert (story.job("head").started_us or 0) < (story.job("tail").started_us or 0)
+    assert (story.job("late").started_us or 0) < (story.job("whole").started_us or 0)
     return story
 
 

@@ -63,8 +63,8 @@ def order_along(path: Iterable[QueueView]) -> Order:
     return IN_QUEUES[QueueOrder.along(view.order for view in path)]
 
 
-def turn_in(queues: Iterable[QueueView]) -> Callable[[PendingJob], tuple[object, ...]]:
-    """The key of a job by the order of its queue; lower goes first among jobs of one queue, priority and user."""
+def orders_in(queues: Iterable[QueueView]) -> dict[QueueName, Order]:
+    """The order of every queue."""
     views = {view.name: view for view in queues}
 
     def path(name: QueueName | None) -> Iterator[QueueView]:
@@ -72,7 +72,12 @@ def turn_in(queues: Iterable[QueueView]) -> Callable[[PendingJob], tuple[object,
             yield views[name]
             name = views[name].parent
 
-    orders = {name: order_along(path(name)) for name in views}
+    return {name: order_along(path(name)) for name in views}
+
+
+def turn_in(queues: Iterable[QueueView]) -> Callable[[PendingJob], tuple[object, ...]]:
+    """The key of a job by the order of its queue; lower goes first among jobs of one queue, priority and user."""
+    orders = orders_in(queues)
     return lambda job: orders.get(job.queue, FAIR).key(job)
 
 

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 from xingliu.control.ports import Unit
 from xingliu.control.usage import conserved
-from xingliu.control.world import SETTINGS, World, charge_of
-from xingliu.fleet.model import CloudSettings, NodeState, Queue, QueueOrder
+from xingliu.control.world import SETTINGS, World, charge_of, pending_job, queue_view
+from xingliu.fleet.model import CloudSettings, NodeState, Queue
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, LeaseId, NodeName, QueueName
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.line import Position
-from xingliu.scheduling.model import Snapshot, StayPending, Used
+from xingliu.scheduling.model import Snapshot, Used
 from xingliu.scheduling.uses import closed
 from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
-from xingliu.workloads.model import FINAL, FOR_ANOTHER, NEVER_STARTS, Claim, Job, JobState, Lease, Outcome, PendingReason
+from xingliu.sim.turns import out_of_turn
+from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -76,7 +77,7 @@ class Invariants:
             self._check_reasons(jobs)
             self._check_stops(jobs)
             self._check_positions()
-            self._check_first_come(jobs)
+            self._check_turns(jobs)
             self._check_world()
 
     def hold(self, holds: object, sentence: str) -> None:
@@ -265,21 +266,14 @@ class Invariants:
         if known[0] == decided_for:
             self.hold(known[1] == places, f"places in line changed in an unchanged world: {known[1]}, {places}")
 
-    def _check_first_come(self, jobs: Mapping[JobId, Job]) -> None:
-        """Nobody started in a first-come queue past one that waits there for room or quota; but who was promised room."""
+    def _check_turns(self, jobs: Mapping[JobId, Job]) -> None:
+        """Nobody started before somebody whose turn it was."""
         plane, plan = self._cloud.plane, self._cloud.plan
         assert plane is not None and plan is not None, "a clean step had both"
-        waits = {stay.job: stay.wait for stay in plan.decisions if isinstance(stay, StayPending)}
-        decided = [jobs[decision.job] for decision in plan.decisions]
-        heads: dict[QueueName, JobId] = {}
-        for job in sorted(decided, key=lambda job: (-job.spec.priority.rank, job.submitted_us, job.id)):
-            if QueueOrder.along(queue.order for queue in _path(plane.world.queues, job.queue)) is not QueueOrder.FIRST_COME:
-                continue
-            if job.id not in waits:
-                promised = job.id in self._promised_before
-                self.hold(job.queue not in heads or promised, f"{job.id} passed {heads.get(job.queue)} in queue {job.queue}")
-            elif waits[job.id].reason not in {PendingReason.HELD, *NEVER_STARTS} and "array" not in waits[job.id].numbers:
-                heads.setdefault(job.queue, job.id)
+        decided = [pending_job(jobs[decision.job]) for decision in plan.decisions]
+        views = [queue_view(queue, Resources()) for queue in plane.world.queues.values()]
+        for objection in out_of_turn(plan, decided, views, self._promised_before):
+            self.hold(False, objection)
 
     def _check_stops(self, jobs: Mapping[JobId, Job]) -> None:
         """What was to be killed is dead a step later; known only while clocks agree and nodes answer."""

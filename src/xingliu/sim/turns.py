@@ -1,0 +1,36 @@
+"""Whose turn it was in one plan, said again, small and by itself."""
+
+from collections.abc import Collection, Hashable, Iterable, Iterator
+
+from xingliu.forecast.playing import same_request
+from xingliu.kernel.ids import JobId
+from xingliu.scheduling.model import PendingJob, Plan, QueueView, StayPending
+from xingliu.scheduling.orders import FAIR, orders_in
+from xingliu.workloads.model import NEVER_STARTS, PendingReason, Wait
+
+
+def out_of_turn(
+    plan: Plan, decided: Iterable[PendingJob], queues: Iterable[QueueView], promised: Collection[JobId]
+) -> Iterator[str]:
+    """Who started in a queue before one of it that waits for room or quota, goes before it, and must not be passed by it.
+
+    That is anyone in a first-come queue, and in any other who is alike in all but the turn. `promised` had room kept.
+    """
+    orders, waits = orders_in(queues), {stay.job: stay.wait for stay in plan.decisions if isinstance(stay, StayPending)}
+    first: dict[Hashable, JobId] = {}
+
+    def turn(job: PendingJob) -> tuple[object, ...]:
+        return -job.priority, *orders.get(job.queue, FAIR).key(job)
+
+    for job in sorted(decided, key=lambda job: (job.queue, turn(job))):
+        kind = job.queue if orders.get(job.queue, FAIR).blocks else same_request(job)
+        if job.id not in waits:
+            if kind in first and job.id not in promised:
+                yield f"{job.id} passed {first[kind]} in queue {job.queue}"
+        elif _in_line(waits[job.id]):
+            first.setdefault(kind, job.id)
+
+
+def _in_line(wait: Wait) -> bool:
+    """It waits neither by anybody's wish nor for ever."""
+    return wait.reason not in {PendingReason.HELD, *NEVER_STARTS} and "array" not in wait.numbers
