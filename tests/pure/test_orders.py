@@ -78,6 +78,24 @@ IN_QUEUES: dict[str, tuple[Snapshot, list[str]]] = {
         ),
         ["big waits: PreemptionInProgress", "small waits: ReservedForOthers", "urgent on n2"],
     ),
+    "who may hold no more itself stands in nobody's way": (
+        cloud(
+            N1,
+            pending=[job("a"), job("b", at=1, user="bob")],
+            running=[running("r", [N1], cores=2)],
+            queues=[queue("q", order="first-come", user={"cpu_cpu": 2})],
+        ),
+        ["a waits: WaitingForQuota", "b on n1"],
+    ),
+    "but for what the queue lacks all wait": (
+        cloud(
+            N1,
+            pending=[job("a"), job("b", at=1, user="bob")],
+            running=[running("r", [N1], cores=2)],
+            queues=[queue("q", order="first-come", user={"cpu_cpu": 2}, cpu_cpu=2)],
+        ),
+        ["a waits: WaitingForQuota", "b waits: ReservedForOthers"],
+    ),
     "who is behind a head and may never start says so": (
         cloud(N1, pending=[job("big", cores=4), job("huge", cores=9, at=1)], running=[BUSY], queues=[FIRST]),
         ["big waits: WaitingForCapacity", "huge waits: InvalidRequest"],

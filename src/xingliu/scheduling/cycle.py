@@ -105,6 +105,12 @@ class Cycle:
         may_borrow = self._may_borrow or not job.preemptible or self.policy.order.blocks
         return [layout for layout in layouts if may_borrow or not self.quotas.borrows(job, layout.cost)]
 
+    def leads(self, job: PendingJob, shape: Shape) -> bool:
+        """Whether nothing of its queue passes it while it waits. One that never starts, or is at its user's limit, is passed."""
+        if not self.order_of(job.queue).blocks or not self.could_start(job, shape):
+            return False
+        return not all(self.quotas.at_own_limit(job, layout.cost) for layout in shape.layouts)
+
     def array_full(self, job: PendingJob) -> bool:
         """Whether no further element of its array may have seats now."""
         most = None if job.array is None else job.array.max_parallel

@@ -52,7 +52,7 @@ def _seat(cycle: Cycle, job: PendingJob) -> Place | Waiting:
     own = cycle.own(job, admitted)
     if (found := _find_nodes(cycle, own)) is not None:
         return place(cycle, job, *found)
-    leads = cycle.order_of(job.queue).blocks and cycle.could_start(job, shape)
+    leads = cycle.leads(job, shape)
     if len(own) < len(admitted):
         cycle.borrowers.append(job)
         if leads:

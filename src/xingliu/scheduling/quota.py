@@ -129,6 +129,11 @@ class Quotas:
         found = self._blocks(job, cost, empty=empty)
         return next((block for block in found if not (promised and block.bound is Bound.LEND)), None)
 
+    def at_own_limit(self, job: PendingJob, cost: Resources) -> bool:
+        """Whether nothing stands against it but what its own user or project may hold."""
+        bounds = {block.bound for block in self._blocks(job, cost, empty=False)}
+        return bool(bounds) and bounds <= {Bound.USER, Bound.PROJECT}
+
     def _blocks(self, job: PendingJob, cost: Resources, *, empty: bool) -> Iterator[Block]:
         for view in self.path(job.queue):
             held = NOTHING if empty else self.in_use(view.name)

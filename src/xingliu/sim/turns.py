@@ -16,7 +16,9 @@ def out_of_turn(
 
     That is anyone in a first-come queue, and in any other who is alike in all but the turn. `promised` had room kept.
     """
+    queues = tuple(queues)
     orders, waits = orders_in(queues), {stay.job: stay.wait for stay in plan.decisions if isinstance(stay, StayPending)}
+    personal = any(queue.user_limit is not None or queue.project_limit is not None for queue in queues)
     first: dict[Hashable, JobId] = {}
 
     def turn(job: PendingJob) -> tuple[object, ...]:
@@ -27,10 +29,11 @@ def out_of_turn(
         if job.id not in waits:
             if kind in first and job.id not in promised:
                 yield f"{job.id} passed {first[kind]} in queue {job.queue}"
-        elif _in_line(waits[job.id]):
+        elif _in_line(waits[job.id], personal=personal):
             first.setdefault(kind, job.id)
 
 
-def _in_line(wait: Wait) -> bool:
-    """It waits neither by anybody's wish nor for ever."""
-    return wait.reason not in {PendingReason.HELD, *NEVER_STARTS} and "array" not in wait.numbers
+def _in_line(wait: Wait, *, personal: bool) -> bool:
+    """It waits neither by anybody's wish, nor for ever, nor because others of its array, or perhaps its user, hold enough."""
+    out = {PendingReason.HELD, *NEVER_STARTS} | ({PendingReason.WAITING_FOR_QUOTA} if personal else set())
+    return wait.reason not in out and "array" not in wait.numbers
