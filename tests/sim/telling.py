@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from xingliu.fleet.model import NodeState
+from xingliu.forecast.change import Advice, Effect
+from xingliu.forecast.change_words import change_command, change_sentence
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.events import Event
 from xingliu.kernel.ids import JobId, NodeName, UserId
@@ -12,6 +14,7 @@ from xingliu.sim.cloud import SimCloud
 from xingliu.sim.faults import CALM_IN
 from xingliu.sim.lives import Life, Way
 from xingliu.sim.plane import Plane
+from xingliu.training.telling import Standing
 from xingliu.workloads.model import FINAL, Job, JobState
 
 WIDTH = 120
@@ -105,17 +108,23 @@ class Story:
     # What is told -----------------------------------------------------------------------------------------------------
 
     def why(self, name: str) -> None:
-        """What `xl why` says of the job now."""
+        """What `xl why` says of the job now, but for the expected start, which has tests of its own."""
         job = self.job(name)
         why = self._plane.jobs.why(self._cloud.actors[job.user], job.id)
-        said = [f"why {name}?  It does not wait: it is {job.state}."]
-        if why.wait is not None:
-            said = [f"why {name}?  {why.wait.reason}: {self._named(why.wait.sentence)}"]
-            if why.position is not None:
-                said.append(f"position {why.position.number} of {why.position.of} in queue {why.position.queue}")
-            said += [f"ahead: {other.name}, priority {other.spec.priority}" for other in why.ahead]
-            said += [] if why.due is None else [why.due.sentence]
-        self._lines += ["", *(f"    {line}" for part in said for line in textwrap.wrap(part, WIDTH - 4)), ""]
+        said = [] if why.wait is None else [f"{why.wait.reason}: {why.wait.sentence}"]
+        if why.position is not None:
+            said.append(f"position {why.position.number} of {why.position.of} in queue {why.position.queue}")
+        said += [f"ahead: {other.name}, priority {other.spec.priority}" for other in why.ahead]
+        said += [] if why.due is None else [why.due.sentence]
+        said += [] if why.standing is None else [self._standing(why.standing)]
+        said += [] if why.advice is None else [_advice(why.advice, job)]
+        lines = textwrap.wrap(f"why {name}?  {self._named(said[0])}", WIDTH - 4)
+        lines += [line for part in said[1:] for line in textwrap.wrap(self._named(part), WIDTH - 4)]
+        self._lines += ["", *(f"    {line}" for line in lines), ""]
+
+    def _standing(self, standing: Standing) -> str:
+        until = "" if standing.latest_us is None else f" Until {self._at(standing.latest_us)} at the latest."
+        return f"{standing.sentence}{until}{f' Then {standing.then}.' if standing.then else ''}"
 
     def checkpoint(self, name: str) -> None:
         """The last one that was seen of the job."""
@@ -179,6 +188,17 @@ class Story:
         for name, job in self._jobs.items():
             sentence = sentence.replace(job, name)
         return sentence
+
+
+def _advice(advice: Advice, job: Job) -> str:
+    """As `xl why` says it, with the command where there is one."""
+    if advice.change is None:
+        return "no single change would start it now"
+    whose = "an operator's" if advice.change.kind.by_operator else "its user's"
+    then = {Effect.STARTS: "starts", Effect.PREEMPTS: "has others stopped for it"}[advice.effect or Effect.STARTS]
+    command = change_command(advice.change, job)
+    said = f"cheapest change, {whose}: {change_sentence(advice.change, job)}; then it {then}"
+    return f"{said} ({command})" if command else said
 
 
 _ENDED = {
