@@ -87,6 +87,15 @@ IN_QUEUES: dict[str, tuple[Snapshot, list[str]]] = {
         ),
         ["a waits: WaitingForQuota", "b on n1"],
     ),
+    "unless one of its own is stopped for it": (
+        cloud(
+            N1,
+            pending=[job("a", priority="high"), job("b", at=1, user="bob")],
+            running=[running("r", [N1], cores=2, priority="low")],
+            queues=[queue("q", order="first-come", user={"cpu_cpu": 2})],
+        ),
+        ["a waits: PreemptionInProgress", "b waits: ReservedForOthers", "r stops for a (preempt)"],
+    ),
     "but for what the queue lacks all wait": (
         cloud(
             N1,

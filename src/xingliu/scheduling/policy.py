@@ -58,9 +58,9 @@ def _seat(cycle: Cycle, job: PendingJob) -> Place | Waiting:
         if leads:
             cycle.put_off.add(job.queue)
         return Waiting(job, admitted)
-    if leads:
-        cycle.heads[job.queue] = job.id
     making = cycle.evictions.find(job, shape)
+    if leads or (making is not None and cycle.order_of(job.queue).blocks):
+        cycle.heads[job.queue] = job.id
     return reserve(cycle, job, admitted) if making is None else claim_room(cycle, job, making)
 
 
