@@ -49,6 +49,31 @@ def borrowing_and_reclaim() -> Story:
     return story
 
 
+def fair_share_after_a_burst() -> Story:
+    story = Story(
+        "Fair share recovers after a burst",
+        "Nobody else was there, so research held the whole cloud for an hour. Then both queues have jobs of 20 minutes waiting. "
+        "Batch goes first until it has had as much; then they take turns. No job is stopped for that.",
+        UNBOUND,
+        nodes=1,
+        step_s=60,
+    )
+    story.submit("acme", "burst", works(3600), gpus=4)
+    story.until_it_ends("burst")
+    names = [f"{who}-{number}" for number in range(1, 6) for who in ("acme", "zeta")]
+    for name in names:
+        story.submit(name.partition("-")[0], name, works(1170), gpus=4)
+    story.passes(60)
+    story.why("acme-1")
+    story.until_it_starts("acme-1")
+    story.why("acme-2")
+    for name in names:
+        story.until_it_ends(name)
+    started = sorted(names, key=lambda name: story.job(name).started_us or 0)
+    assert "".join(name[0] for name in started[:6]) == "zzzzaz"
+    return story
+
+
 def gang_against_many_small() -> Story:
     story = Story(
         "A gang against many small jobs",
@@ -176,6 +201,7 @@ def orders_side_by_side() -> Story:
 
 STORIES: dict[str, Callable[[], Story]] = {
     "borrowing-and-reclaim": borrowing_and_reclaim,
+    "fair-share-after-a-burst": fair_share_after_a_burst,
     "gang-against-many-small": gang_against_many_small,
     "preemption-with-checkpoint": preemption_with_checkpoint,
     "budget-of-restarts": budget_of_restarts,
