@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.pure.clouds import cloud, crowded, job, node, queue, running, snapshots, told
 
-from xingliu.forecast.replay import expected_start
+from xingliu.forecast.ahead import look_ahead
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.ids import ArrayId
@@ -128,9 +128,9 @@ def test_nobody_is_stopped_for_an_element_that_may_not_start() -> None:
 
 def test_the_next_element_is_expected_when_one_before_it_ends() -> None:
     snapshot = cloud(N1, pending=[element(job("a-1"), 1, 1)], running=[runs(running("a-0", [N1], left=10), 1)])
-    expectation = expected_start(snapshot, snapshot.pending[0].id, decide)
+    expectation = look_ahead(snapshot, decide).expectations[snapshot.pending[0].id]
     assert expectation.start_us == snapshot.now_us + 600_000_000
-    assert "a-0 reaches its time limit" in expectation.basis
+    assert "a-0 reaches its time limit" in expectation.sentence
 
 
 @st.composite

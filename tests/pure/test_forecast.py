@@ -3,17 +3,23 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from tests.pure.clouds import MINUTE, NOW_US, cloud, job, node, queue, running, snapshots
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tests.pure.clouds import MINUTE, NOW_US, cloud, crowded, job, node, queue, running, snapshots
 
-from xingliu.forecast.model import Verdict
-from xingliu.forecast.replay import STEPS_MAX, expected_start, what_if
+from xingliu.forecast.ahead import DECISIONS_MAX, look_ahead
+from xingliu.forecast.model import Basis, Expectation, Verdict
+from xingliu.forecast.replay import what_if
 from xingliu.forecast.virtual import VirtualCloud
-from xingliu.kernel.resources import gpu_of
-from xingliu.scheduling.model import Plan, Snapshot
+from xingliu.kernel.ids import JobId, QueueName
+from xingliu.kernel.resources import Resources, gpu_of
+from xingliu.scheduling.model import Plan, Seat, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
+from xingliu.scheduling.quota import Quotas
+from xingliu.scheduling.running import Running
 from xingliu.workloads.model import PendingReason
 
+LATEST_US = 1 << 62
 N1, N2 = node("n1"), node("n2")
 G1 = node("g1", gpus=4)
 FULL = running("r", [N1], cores=4, left=10)
@@ -114,29 +120,41 @@ CASES: dict[str, tuple[Snapshot, int | None, str, list[str]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_expected_start_and_what_it_rests_on(case: str) -> None:
     snapshot, minutes, basis, blockers = CASES[case]
-    found = expected_start(snapshot, "j", decide)  # type: ignore[arg-type]
+    found = expected(snapshot, "j")
     assert found.start_us == (None if minutes is None else NOW_US + minutes * MINUTE)
-    assert found.basis.startswith(basis), found.basis
+    assert found.sentence.startswith(basis), found.sentence
     assert list(found.blockers) == blockers
 
 
-def test_a_job_that_is_not_pending_has_no_expected_start() -> None:
-    with pytest.raises(KeyError):
-        expected_start(cloud(N1), "j", decide)  # type: ignore[arg-type]
+def expected(snapshot: Snapshot, job: str) -> Expectation:
+    return look_ahead(snapshot, decide).expectations[JobId(job)]
 
 
 def test_no_more_than_a_stated_number_of_instants_is_decided() -> None:
-    large = node("n1", cores=2000, gb=2000)
-    ending = [running(f"r{number}", [large], left=number) for number in range(STEPS_MAX + 5)]
+    """1,500 go one after the other, each a minute; those that can be told are told exactly."""
     asked: list[int] = []
 
     def counting(snapshot: Snapshot) -> Plan:
         asked.append(snapshot.now_us)
         return decide(snapshot)
 
-    found = expected_start(cloud(large, pending=[job("j", cores=2000)], running=ending), "j", counting)  # type: ignore[arg-type]
-    assert found.start_us is None and "no further was looked" in found.basis
-    assert len(asked) == STEPS_MAX + 1
+    line = [job(f"j{number:04d}", cores=4, minutes=1, at=number) for number in range(1500)]
+    found = look_ahead(cloud(N1, pending=line), counting).expectations
+    told = [found[of.id] for of in line if found[of.id].start_us is not None]
+    assert [of.start_us for of in told] == [NOW_US + number * MINUTE for number in range(len(told))]
+    assert DECISIONS_MAX - 10 < len(told) <= len(asked) <= DECISIONS_MAX
+    beyond = found[line[-1].id]
+    assert "no further was looked" in beyond.sentence
+    assert beyond.after_us is not None and NOW_US + 800 * MINUTE < beyond.after_us <= NOW_US + len(told) * MINUTE
+
+
+def test_of_more_ends_than_can_be_decided_the_last_of_a_step_tells_the_start() -> None:
+    """2,000 end a minute apart, and one needs them all gone: the last is at 2,000 minutes."""
+    large = node("n1", cores=2000, gb=2000)
+    ending = [running(f"r{number}", [large], left=number) for number in range(1, 2001)]
+    found = expected(cloud(large, pending=[job("j", cores=2000)], running=ending), "j")
+    assert found.start_us == NOW_US + 2000 * MINUTE
+    assert 0 < found.within_us <= 30 * MINUTE
 
 
 WHAT_IF: dict[str, tuple[Snapshot, Verdict, PendingReason | None, list[str]]] = {
@@ -150,7 +168,7 @@ WHAT_IF: dict[str, tuple[Snapshot, Verdict, PendingReason | None, list[str]]] = 
 @pytest.mark.parametrize("case", WHAT_IF)
 def test_what_would_happen_to_a_job_that_is_not_submitted(case: str) -> None:
     snapshot, verdict, reason, nodes = WHAT_IF[case]
-    answer = what_if(with_queue(snapshot), job("new", cores=2))
+    answer = what_if(with_queue(snapshot), job("new", cores=2), decide)
     assert answer.verdict is verdict
     assert (answer.wait.reason if answer.wait else None) is reason
     assert [seat.node for seat in answer.seats] == nodes
@@ -162,18 +180,50 @@ def with_queue(snapshot: Snapshot) -> Snapshot:
 
 @given(snapshots())
 def test_it_starts_when_the_cloud_run_on_by_hand_starts_it(snapshot: Snapshot) -> None:
-    expected = {of.id: expected_start(snapshot, of.id, decide) for of in snapshot.pending}
-    cloud_now, started = VirtualCloud(snapshot), {}
+    found, by_hand = look_ahead(snapshot, decide).expectations, run_on(snapshot)
+    assert set(found) == {of.id for of in snapshot.pending}
+    for of, expectation in found.items():
+        assert (expectation.start_us, expectation.seats) == by_hand.get(of, (None, ()))
+        assert expectation.start_us is not None or expectation.sentence.startswith(("unknown: ", "never: "))
+        assert (expectation.basis is Basis.NONE) == (expectation.start_us is None)
+
+
+@given(crowded())
+def test_it_starts_when_those_are_gone_that_are_stopped_for_it(snapshot: Snapshot) -> None:
+    found, by_hand = look_ahead(snapshot, decide).expectations, run_on(snapshot)
+    assert {of: each.start_us for of, each in found.items()} == {of: by_hand.get(of, (None, ()))[0] for of in found}
+
+
+def run_on(snapshot: Snapshot) -> dict[JobId, tuple[int, tuple[Seat, ...]]]:
+    """When each pending job starts first, and where, deciding everyone at each instant, until nothing new comes of it."""
+    now, started = VirtualCloud(snapshot), dict[JobId, tuple[int, tuple[Seat, ...]]]()
+    early = [of.started_us + minimum(snapshot, of.queue) for of in snapshot.running]
     while True:
-        plan = decide(cloud_now.snapshot())
-        for place in plan.placements:
-            started.setdefault(place.job, (cloud_now.now_us, place.seats))
-        cloud_now.follow(plan)
-        if not cloud_now.step():
-            break
-    for of, expectation in expected.items():
-        assert (expectation.start_us, expectation.seats) == started.get(of, (None, ()))
-        assert expectation.start_us is not None or expectation.basis.startswith(("unknown: ", "never: "))
+        while (plan := decide(now.snapshot())).placements or plan.evictions:
+            for place in plan.placements:
+                started.setdefault(place.job, (now.now_us, place.seats))
+                early.append(now.now_us + minimum(snapshot, now.pending[place.job].queue))
+            now.follow(plan)
+        now.follow(plan)
+        instants = [of for of in early if of > now.now_us] + ([] if now.next_end_us is None else [now.next_end_us])
+        if not instants:
+            return started
+        now.advance(max(now.now_us, min(instants)))
+
+
+def minimum(snapshot: Snapshot, queue: str) -> int:
+    return Quotas(snapshot.queues, {}, Running(), Resources).min_runtime_us(QueueName(queue))
+
+
+@given(snapshots(), st.integers(1, 60))
+def test_in_an_unchanged_cloud_the_expected_starts_stay(snapshot: Snapshot, later_s: int) -> None:
+    first = look_ahead(snapshot, decide)
+    then_us = min(snapshot.now_us + later_s * 1_000_000, (first.good_until_us or LATEST_US) - 1)
+    assume(then_us > snapshot.now_us)
+    waiting = {of.job for of in decide(snapshot).decisions if isinstance(of, StayPending)}
+    assume(len(waiting) == len(snapshot.pending))
+    second = look_ahead(replace(snapshot, now_us=then_us), decide)
+    assert second.expectations == first.expectations
 
 
 @given(snapshots())

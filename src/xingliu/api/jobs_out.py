@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from xingliu.api.eta import EtaOut, eta_out
 from xingliu.api.queues import HoldOut, hold_out
 from xingliu.api.shapes import Out
 from xingliu.control.jobs import Why
@@ -140,9 +141,9 @@ class StandingOut(Out):
 class WhyOut(Out):
     """`reason` is null for a job that does not wait, or that no cycle has looked at yet.
 
-    `position` is null where it is not in line; `hold` is of the queue that is held, where that is why it waits;
-    `due` is null where it has no deadline. `advice` is null where nothing has to change; `standing` is of a job that does
-    not wait, or for which others are stopped.
+    `eta` is null for a job that does not wait; `position` is null where it is not in line; `hold` is of the queue that is
+    held, where that is why it waits; `due` is null where it has no deadline. `advice` is null where nothing has to change;
+    `standing` is of a job that does not wait, or for which others are stopped.
     """
 
     job: str
@@ -151,8 +152,7 @@ class WhyOut(Out):
     sentence: str
     numbers: dict[str, Any]
     ahead: list[AheadOut]
-    expected_start_us: int | None
-    expected_basis: str
+    eta: EtaOut | None
     cycle: int | None
     position: PositionOut | None
     hold: HoldOut | None
@@ -213,8 +213,7 @@ class PlanOut(Out):
     reason: str | None
     sentence: str
     numbers: dict[str, Any]
-    expected_start_us: int | None
-    expected_basis: str
+    eta: EtaOut
     list_price: ListPriceOut | None
     due: DueOut | None
     seats: list[SeatOut]
@@ -254,7 +253,7 @@ def job_out(job: Job) -> JobOut:
 
 
 def why_out(why: Why) -> WhyOut:
-    wait, expectation = why.wait, why.expectation
+    wait = why.wait
     return WhyOut(
         job=why.job.id,
         state=why.job.state.value,
@@ -262,8 +261,7 @@ def why_out(why: Why) -> WhyOut:
         sentence=wait.sentence if wait else why.standing.sentence if why.standing else "",
         numbers=dict(wait.numbers) if wait else {},
         ahead=[AheadOut(job=job.id, name=job.title, priority=job.spec.priority.value) for job in why.ahead],
-        expected_start_us=expectation.start_us if expectation else None,
-        expected_basis=expectation.basis if expectation else "",
+        eta=eta_out(why.forecast) if why.forecast else None,
         cycle=wait.cycle if wait else None,
         position=_position(why.position) if why.position else None,
         hold=hold_out(why.hold),
@@ -307,17 +305,16 @@ def _position(position: Position) -> PositionOut:
 
 
 def plan_out(plan: JobPlan) -> PlanOut:
-    wait, expectation = plan.what_if.wait, plan.what_if.expectation
+    wait = plan.wait
     return PlanOut(
-        verdict=plan.what_if.verdict.value,
+        verdict=plan.verdict.value,
         reason=wait.reason.value if wait else None,
         sentence=wait.sentence if wait else "",
         numbers=dict(wait.numbers) if wait else {},
-        expected_start_us=expectation.start_us,
-        expected_basis=expectation.basis,
+        eta=eta_out(plan.forecast),
         list_price=_price(plan.quote) if plan.quote else None,
         due=_due(plan.due),
-        seats=[SeatOut(rank=seat.rank, node=seat.node, gpus=list(seat.gpus)) for seat in plan.what_if.seats],
+        seats=[SeatOut(rank=seat.rank, node=seat.node, gpus=list(seat.gpus)) for seat in plan.forecast.expectation.seats],
         spec=job_document(plan.spec),
     )
 

@@ -12,6 +12,7 @@ from xingliu.kernel.resources import CPU, MEMORY
 from xingliu.kernel.units import show_bytes, show_duration, show_milli
 
 Json = Mapping[str, Any]
+STALE_US = 2_000_000
 COLOURS = {
     "RUNNING": "green",
     "SUCCEEDED": "green",
@@ -121,14 +122,26 @@ def show_span(start_us: int | None, end_us: int | None) -> str:
     return show_duration(length_us - length_us % 1_000_000 if length_us >= 10_000_000 else length_us)
 
 
-def show_start(expected_start_us: int | None, basis: str) -> str:
-    """`expected start 14:03:10, in 12m (basis)`."""
-    if expected_start_us is None:
-        reason = basis.removeprefix("unknown: ")
-        return f"expected start unknown: {reason}" if reason else "expected start unknown"
-    wait_us = expected_start_us - now_us()
+def show_start(eta: Json) -> str:
+    """`expected start 14:03:10, in 12m (why); such forecasts were off by 40s in the middle of 31 starts`."""
+    if eta["start_us"] is None:
+        return f"expected start unknown: {eta['sentence'].removeprefix('unknown: ')}"
+    wait_us = eta["start_us"] - now_us()
     when = f"in {show_span(0, wait_us)}" if wait_us > 0 else "any moment"
-    return f"expected start {show_time(expected_start_us)}, {when}{f' ({basis})' if basis else ''}"
+    within = f", to within {show_span(0, eta['within_us'])}" if eta["within_us"] else ""
+    return f"expected start {show_time(eta['start_us'])}, {when}{within} ({eta['sentence']}){_known(eta)}"
+
+
+def _known(eta: Json) -> str:
+    """How old a forecast is, where that matters, and how far off those of its kind were."""
+    age_us = now_us() - eta["as_of_us"]
+    age = f"; as of {show_span(0, age_us)} ago" if age_us > STALE_US else ""
+    if eta["basis"] == "now":
+        return age
+    if eta["error_us"] is None:
+        return f"{age}; how far off such forecasts are is not known yet"
+    starts = f"{eta['error_of']} start{'' if eta['error_of'] == 1 else 's'}"
+    return f"{age}; such forecasts were off by {show_span(0, eta['error_us'])} in the middle of {starts}"
 
 
 def now_us() -> int:

@@ -187,7 +187,7 @@ def show_plan(planned: Json, *, err: bool = False) -> None:
             f"{'waits' if planned['verdict'] == 'later' else 'can never start as things are'}: {planned['sentence']}", err=err
         )
     if planned["verdict"] == "later":
-        click.echo(show_start(planned.get("expected_start_us"), planned.get("expected_basis") or ""), err=err)
+        click.echo(show_start(planned["eta"]), err=err)
     if due := planned.get("due"):
         click.echo(due["sentence"], err=err)
     if price := planned.get("list_price"):

@@ -62,7 +62,7 @@ def _tell_wait(answer: Json) -> None:
     _tell_ahead(answer.get("ahead") or [], (answer.get("numbers") or {}).get("ahead_count") or 0)
     if standing := answer.get("standing"):
         click.echo(f"  {_span(standing)}")
-    click.echo(show_start(answer.get("expected_start_us"), answer.get("expected_basis") or ""))
+    click.echo(show_start(answer["eta"]))
     if advice := answer.get("advice"):
         _tell_change(advice)
 

@@ -18,6 +18,7 @@ from xingliu.adapters.sql.store import open_store
 from xingliu.compose.client_file import keep_client_file
 from xingliu.compose.settings import UpSettings
 from xingliu.control.bootstrap import bootstrap
+from xingliu.control.forecasts import Forecasts
 from xingliu.control.health import Health
 from xingliu.control.launches import Launches
 from xingliu.control.loop import Loop
@@ -38,23 +39,25 @@ class Cloud:
         launcher: Launcher,
         services: Services,
         loop: Loop,
+        forecasts: Forecasts,
         notifications: Sequence[Notifications],
     ) -> None:
         self.services = services
         self._held, self._store, self._launcher = held, store, launcher
-        self._loop, self._notifications = loop, notifications
+        self._loop = loop
+        self._others: tuple[Forecasts | Notifications, ...] = (forecasts, *notifications)
 
     def start(self) -> None:
-        """Turn the cycle and deliver notifications, each channel in a thread of its own."""
+        """Turn the cycle, look ahead and deliver notifications, each channel in a thread of its own."""
         self._loop.start()
-        for channel in self._notifications:
-            channel.start()
+        for other in self._others:
+            other.start()
 
     def close(self) -> None:
         """Stop deciding; what runs goes on."""
         self._loop.stop()
-        for channel in self._notifications:
-            channel.stop()
+        for other in self._others:
+            other.stop()
         self._launcher.close()
         self._store.close()
         self._held.__exit__(None, None, None)
@@ -75,17 +78,20 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
     world, sealer, blobs = World(store), FileSealer(settings.secret_key_file), FileBlobs(settings.home / "blobs")
     scheduling = Scheduling(store, world, local.launcher, Launches(store, world, local.launcher, sealer), clock)
     loop = Loop(scheduling, Health(store, world, local.launcher, clock), clock, on_lost=on_lost)
+    forecasts = Forecasts(store, world, clock)
     local.launcher.subscribe(loop.wake)
     services = services_over(
         Ports(store, clock, ids, sealer, local.machine, blobs, local.files, local.shells),
         About(__version__, local.isolation.multi_tenant),
         world=world,
         scheduling=scheduling,
+        forecasts=forecasts,
         wake=loop.wake,
         check_space=blobs.check_space,
     )
     channels = (Posts(WebhookPostman()), Mails(store, SmtpMailer()))
-    return Cloud(held, store, local.launcher, services, loop, [Notifications(store, channel, clock) for channel in channels])
+    notifications = [Notifications(store, channel, clock) for channel in channels]
+    return Cloud(held, store, local.launcher, services, loop, forecasts, notifications)
 
 
 def _last_instant_us(store: Store) -> int:

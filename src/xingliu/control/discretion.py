@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from xingliu.control.forecasts import Forecast
 from xingliu.forecast.change import Advice, ChangeKind
-from xingliu.forecast.model import Expectation
 from xingliu.kernel.ids import JobId
 from xingliu.workloads.model import Wait
 
@@ -26,13 +26,15 @@ def unnamed(wait: Wait) -> Wait:
     return replace(wait, numbers={key: value for key, value in wait.numbers.items() if key not in NAMES})
 
 
-def discreet(expectation: Expectation, sees: Sees) -> Expectation:
-    """The expectation without the names of jobs that this reader does not see."""
-    basis = expectation.basis
+def discreet(forecast: Forecast, sees: Sees) -> Forecast:
+    """The forecast without the names of jobs that this reader does not see."""
+    expectation = forecast.expectation
+    sentence = expectation.sentence
     for job in expectation.blockers:
         if not sees(job):
-            basis = basis.replace(job, SOMEONE)
-    return replace(expectation, basis=basis, blockers=tuple(job for job in expectation.blockers if sees(job)))
+            sentence = sentence.replace(job, SOMEONE)
+    blockers = tuple(job for job in expectation.blockers if sees(job))
+    return replace(forecast, expectation=replace(expectation, sentence=sentence, blockers=blockers))
 
 
 def discreet_advice(advice: Advice | None, sees: Sees) -> Advice | None:

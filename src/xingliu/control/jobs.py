@@ -6,19 +6,17 @@ from functools import partial
 
 from xingliu.control.advising import Advising
 from xingliu.control.discretion import SOMEONE, Sees, discreet, discreet_advice, jobs_ahead, unnamed
+from xingliu.control.forecasts import Forecast, Forecasts
 from xingliu.control.holds import Hold, hold_of
 from xingliu.control.ports import Store
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
-from xingliu.control.world import World
+from xingliu.control.world import World, pending_job
 from xingliu.forecast.change import Advice
-from xingliu.forecast.model import Expectation
-from xingliu.forecast.replay import expected_start
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.ids import JobId, QueueName, UserId
 from xingliu.scheduling.deadlines import Due, due
 from xingliu.scheduling.line import Position
-from xingliu.scheduling.policy import decide
 from xingliu.tenancy.model import Actor
 from xingliu.tenancy.roles import Verb
 from xingliu.training.asking import CHANGES, Ask
@@ -41,7 +39,7 @@ class Why:
 
     job: Job
     wait: Wait | None
-    expectation: Expectation | None
+    forecast: Forecast | None
     ahead: tuple[Job, ...]
     position: Position | None = None
     hold: Hold | None = None
@@ -53,8 +51,18 @@ class Why:
 class Jobs:
     """What is done with jobs once they are submitted; `wake` asks for a cycle soon."""
 
-    def __init__(self, store: Store, world: World, scheduling: Scheduling, clock: Clock, *, wake: Callable[[], None]) -> None:
-        self._store, self._world, self._scheduling, self._clock, self._wake = store, world, scheduling, clock, wake
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        scheduling: Scheduling,
+        forecasts: Forecasts,
+        clock: Clock,
+        *,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store, self._world, self._scheduling, self._forecasts = store, world, scheduling, forecasts
+        self._clock, self._wake = clock, wake
         self._advising = Advising(scheduling)
 
     def get(self, actor: Actor, name: str) -> Job:
@@ -92,19 +100,15 @@ class Jobs:
 
         wait = self._scheduling.waits.get(job.id, job.wait)
         ahead = tuple(self._world.jobs[other] for other in jobs_ahead(wait) if sees(other))
-        snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=self._clock.now_us())
-        pending = next((pending for pending in snapshot.pending if pending.id == job.id), None)
-        if pending is None:
-            return Why(job, None, None, ())
-        expectation = discreet(expected_start(snapshot, job.id, decide), sees)
+        forecast = discreet(self._forecasts.of(job.id), sees)
         return Why(
             job,
             unnamed(wait) if wait is not None else None,
-            expectation,
+            forecast,
             ahead,
             self._scheduling.line.position(job.id),
             self._hold(wait),
-            due(pending, snapshot.now_us),
+            due(pending_job(job), self._clock.now_us()),
             discreet_advice(self._advising.advice(job.id), sees),
             self._making_room(job),
         )

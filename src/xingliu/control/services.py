@@ -12,6 +12,7 @@ from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
 from xingliu.control.events import Events
 from xingliu.control.flavors import Flavors, Pools
+from xingliu.control.forecasts import Forecasts
 from xingliu.control.gauges import Gauges
 from xingliu.control.holds import Holds
 from xingliu.control.jobs import Jobs
@@ -95,12 +96,13 @@ def services_over(
     *,
     world: World,
     scheduling: Scheduling,
+    forecasts: Forecasts,
     wake: Callable[[], None],
     check_space: Callable[[], None],
 ) -> Services:
     """All of them over the same ports. `wake` asks for a cycle soon; `check_space` raises DiskFull."""
     store, clock, ids = ports.store, ports.clock, ports.ids
-    jobs = Jobs(store, world, scheduling, clock, wake=wake)
+    jobs = Jobs(store, world, scheduling, forecasts, clock, wake=wake)
     return Services(
         about=about,
         actors=Actors(store),
@@ -109,7 +111,7 @@ def services_over(
         jobs=jobs,
         bulk=BulkJobs(store, world, clock, wake=wake),
         arrays=Arrays(store, world, scheduling, jobs, clock, wake=wake),
-        submissions=Submissions(store, world, scheduling, clock, ids, wake=wake, check_space=check_space),
+        submissions=Submissions(store, world, forecasts, clock, ids, wake=wake, check_space=check_space),
         alterations=Alterations(store, world, clock, wake=wake),
         logs=Logs(store, ports.files),
         files=Files(store, ports.files),

@@ -1,34 +1,34 @@
 """Submitting: what would happen to a job file, and making it happen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from xingliu.control.discretion import discreet, unnamed
 from xingliu.control.errors import NoMailServer, TooMany
+from xingliu.control.forecasts import Forecast, Forecasts
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
-from xingliu.control.scheduling import Scheduling
 from xingliu.control.scope import Scope
 from xingliu.control.world import World, pending_job
 from xingliu.fleet.errors import NotALeaf
 from xingliu.fleet.model import NodeState
 from xingliu.fleet.quote import Quote, quote
-from xingliu.forecast.model import WhatIf
-from xingliu.forecast.replay import what_if
+from xingliu.forecast.model import Verdict
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.events import EventDraft
-from xingliu.kernel.ids import ArrayId, BlobId, Ids, ProjectId, QueueName, SecretId, element_id, replica_id, role_id
+from xingliu.kernel.ids import ArrayId, BlobId, Ids, QueueName, SecretId, element_id, replica_id, role_id
 from xingliu.kernel.problems import InvalidDocument
 from xingliu.kernel.units import show_duration
 from xingliu.scheduling.deadlines import Due, due
+from xingliu.scheduling.model import Seat
 from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
-from xingliu.workloads.model import MAIN_ROLE, Job, JobSpec, JobState, Replica, Role
+from xingliu.workloads.model import MAIN_ROLE, Job, JobSpec, JobState, Replica, Role, Wait
 from xingliu.workloads.spec import read_job
 from xingliu.workloads.specs import keep_spec
 
@@ -40,7 +40,9 @@ class JobPlan:
     """What would happen to a job file if it were submitted now."""
 
     spec: JobSpec
-    what_if: WhatIf
+    verdict: Verdict
+    wait: Wait | None
+    forecast: Forecast
     quote: Quote | None
     due: Due | None
 
@@ -52,14 +54,14 @@ class Submissions:
         self,
         store: Store,
         world: World,
-        scheduling: Scheduling,
+        forecasts: Forecasts,
         clock: Clock,
         ids: Ids,
         *,
         wake: Callable[[], None],
         check_space: Callable[[], None],
     ) -> None:
-        self._store, self._world, self._scheduling, self._clock, self._ids = store, world, scheduling, clock, ids
+        self._store, self._world, self._forecasts, self._clock, self._ids = store, world, forecasts, clock, ids
         self._wake, self._check_space = wake, check_space
 
     def plan(self, actor: Actor, document: Mapping[str, object], *, project: str | None = None) -> JobPlan:
@@ -70,15 +72,10 @@ class Submissions:
         with self._store.read() as unit:
             job = self._new_job(unit, actor, spec, document, project, None, now_us)
             visible = Scope(unit, actor).visible_projects()
-        snapshot = self._world.snapshot(cycle=self._scheduling.cycle, now_us=now_us)
-        answer = what_if(snapshot, pending_job(job))
-        priced = self._quote(spec, answer)
-        return JobPlan(spec, self._discreet(answer, visible), priced, due(pending_job(job), now_us))
-
-    def _discreet(self, answer: WhatIf, visible: frozenset[ProjectId] | None) -> WhatIf:
-        sees = partial(self._world.shows, visible)
+        answer, forecast = self._forecasts.what_if(pending_job(job))
         wait = unnamed(answer.wait) if answer.wait is not None else None
-        return replace(answer, wait=wait, expectation=discreet(answer.expectation, sees))
+        forecast = discreet(forecast, partial(self._world.shows, visible))
+        return JobPlan(spec, answer.verdict, wait, forecast, self._quote(spec, answer.seats), due(pending_job(job), now_us))
 
     def submit(
         self,
@@ -145,9 +142,8 @@ class Submissions:
         if blob is not None and unit.blobs.get(f"{project.id}:{blob}") is None:
             raise Unknown("blob", blob)
 
-    def _quote(self, spec: JobSpec, answer: WhatIf) -> Quote | None:
+    def _quote(self, spec: JobSpec, seats: Sequence[Seat]) -> Quote | None:
         """At the flavor it would get; before it has one, at the dearest it could."""
-        seats = answer.seats
         gpus = spec.resources.gpu.count if spec.resources.gpu else 0
         present = {node.flavor for node in list(self._world.nodes.values()) if node.state is not NodeState.RETIRED}
         candidates = [f for f in self._world.flavors.values() if f.name in present and (not gpus or f.gpu)]

@@ -169,6 +169,16 @@ class World:
             if not left:
                 del self._of_array[job.array.id]
 
+    @property
+    def version(self) -> int:
+        """Of the last transaction that it knows."""
+        return self._version
+
+    @property
+    def size(self) -> int:
+        """How many nodes, live jobs and nodes in use it holds."""
+        return len(self.nodes) + len(self.jobs) + len(self._leases)
+
     # Views ------------------------------------------------------------------------------------------------------------
 
     def live_jobs(self) -> list[Job]:
@@ -342,6 +352,7 @@ def pending_job(job: Job) -> PendingJob:
         claim=job.claim,
         deadline_us=spec.deadline_us,
         array=job.array,
+        ran_us=job.running_us,
     )
 
 

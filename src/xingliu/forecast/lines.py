@@ -52,13 +52,17 @@ class Lines:
                 yield job
 
     def plan(self, decide: Callable[[Iterable[JobId]], Plan], shown: Mapping[Kind, int] | None = None) -> tuple[Plan, int]:
-        """The plan for all who wait, and how often `decide` was asked: again with more, where all shown were placed."""
+        """The plan for all who wait, and how often `decide` was asked: again with more, where all shown were placed,
+        or had others stopped: one more of that kind might too.
+        """
         counts = dict.fromkeys(self._lines, FIRST_SHOWN) | dict(shown or {})
         asked = 0
         while True:
             plan = decide(self.first(counts))
             asked += 1
-            stay = {decision.job for decision in plan.decisions if isinstance(decision, StayPending)}
+            stay = {
+                decision.job for decision in plan.decisions if isinstance(decision, StayPending) and not _has_stopped(decision)
+            }
             short = [kind for kind in self._lines if self._all_placed(kind, counts[kind], stay)]
             if not short:
                 return plan, asked
@@ -69,3 +73,7 @@ class Lines:
         """Whether more wait than were shown, and none of those shown stays."""
         line = self._lines[kind]
         return shown < len(line) and stay.isdisjoint(job for _, job in islice(line, shown))
+
+
+def _has_stopped(stay: StayPending) -> bool:
+    return stay.claim is not None and stay.claim.by_eviction

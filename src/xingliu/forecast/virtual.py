@@ -1,7 +1,7 @@
 """A snapshot that can be moved on: jobs end, jobs start, and what is free follows."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from xingliu.kernel.ids import JobId, QueueName
@@ -9,11 +9,14 @@ from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
 from xingliu.scheduling.uses import Uses
 
+NO_GUESSES: Mapping[JobId, int] = {}
+
 
 class VirtualCloud:
     """The cloud of one snapshot in virtual time. Nothing is submitted but by `submit`, and no node changes state."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, guessed_ends_us: Mapping[JobId, int] = NO_GUESSES) -> None:
+        """`guessed_ends_us`: of those without a time limit; else they never end."""
         self._first = snapshot
         self._numbers = 0
         self.now_us = snapshot.now_us
@@ -24,13 +27,19 @@ class VirtualCloud:
         self._ends: list[tuple[int, JobId, int]] = []
         self._uses = Uses(snapshot.fair, snapshot.used)
         for job in snapshot.running:
-            self._run(job, job.ends_us if job.leaves_us is None else job.leaves_us)
+            limit_us = guessed_ends_us.get(job.id, job.ends_us)
+            self._run(job, limit_us if job.leaves_us is None else job.leaves_us)
             paid_us = max(self.now_us, job.started_us + snapshot.fair.entry_us)
             self._hold(job, paid_us=paid_us)
 
     @property
     def running(self) -> tuple[RunningJob, ...]:
         return tuple(self._running.values())
+
+    @property
+    def ends_us(self) -> list[int]:
+        """When what runs ends, of all that does, in no order."""
+        return [end_us for end_us, _, number in self._ends if number in self._running]
 
     @property
     def next_end_us(self) -> int | None:
@@ -84,16 +93,16 @@ class VirtualCloud:
                 leaves_us = self.now_us + job.grace_us
                 self._run(replace(job, leaves_us=leaves_us, leaves_for=stopped[job.id].preemptor), leaves_us)
 
-    def start(self, place: Place, *, run_us: int | None = None, comes_back: bool = False) -> None:
+    def start(self, place: Place, *, run_us: int | None = None, comes_back: bool = False, since_us: int | None = None) -> None:
         """Give the job its seats now; it ends after `run_us`, else when what is left of its time limit is over.
 
-        Only one that `comes_back` may be stopped for others.
+        Only one that `comes_back` may be stopped for others. `since_us`: it got them earlier, and that is told now.
         """
-        job = self.pending.pop(place.job)
-        limit_us = None if job.time_left_us is None else self.now_us + job.time_left_us
-        ends_us = limit_us if run_us is None else self.now_us + run_us
+        job, since_us = self.pending.pop(place.job), self.now_us if since_us is None else since_us
+        limit_us = None if job.time_left_us is None else since_us + job.time_left_us
+        ends_us = limit_us if run_us is None else since_us + run_us
         again = replace(job, claim=None) if comes_back else None
-        runs = RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user, again, self.now_us)
+        runs = RunningJob(job.id, job.name, job.queue, place.seats, limit_us, job.project, job.user, again, since_us)
         runs = runs if job.array is None else replace(runs, array=job.array)
         self._run(runs, ends_us)
         self._hold(runs)
@@ -131,7 +140,8 @@ class VirtualCloud:
         if gone.leaves_for is not None and gone.again is not None:
             left_us = gone.again.time_left_us
             ran_us = self.now_us - gone.started_us
-            self.pending[gone.id] = replace(gone.again, time_left_us=None if left_us is None else max(0, left_us - ran_us))
+            left_us = None if left_us is None else max(0, left_us - ran_us)
+            self.pending[gone.id] = replace(gone.again, time_left_us=left_us, ran_us=gone.again.ran_us + ran_us)
         return gone
 
     def _charge(self, queue: QueueName, seat: Seat, *, sign: int) -> None:

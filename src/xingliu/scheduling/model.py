@@ -80,6 +80,7 @@ class PendingJob:
     Attributes:
         parts: at least one. Each has a flavor of its own; two of them may share a node that has room for both.
         time_left_us: what remains of its time limit, None without one.
+        ran_us: how long it ran already, in earlier attempts; only forecasts use it.
         deadline_us: when it should have ended.
         claim: nodes on which room is kept for it.
         array: what it is an element of; no more of its elements than `max_parallel` hold seats or claims at once.
@@ -100,6 +101,7 @@ class PendingJob:
     claim: Claim | None = None
     array: ArrayPart | None = None
     deadline_us: int | None = None
+    ran_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from xingliu.control.arrays import Arrays
 from xingliu.control.bootstrap import bootstrap
 from xingliu.control.bulk import BulkJobs
 from xingliu.control.cloud import Cloud
+from xingliu.control.forecasts import Forecasts
 from xingliu.control.health import Health
 from xingliu.control.holds import Holds
 from xingliu.control.jobs import Jobs
@@ -55,10 +56,11 @@ class Plane:
         launches = Launches(store, self.world, launcher, sealer)
         self.scheduling = Scheduling(store, self.world, launcher, launches, clock, decide=decide)
         self.health = Health(store, self.world, launcher, clock)
-        self.jobs = Jobs(store, self.world, self.scheduling, clock, wake=nothing)
+        self.forecasts = Forecasts(store, self.world, clock, decide=decide)
+        self.jobs = Jobs(store, self.world, self.scheduling, self.forecasts, clock, wake=nothing)
         self.arrays = Arrays(store, self.world, self.scheduling, self.jobs, clock, wake=nothing)
         self.bulk = BulkJobs(store, self.world, clock, wake=nothing)
-        self.submissions = Submissions(store, self.world, self.scheduling, clock, ids, wake=nothing, check_space=nothing)
+        self.submissions = Submissions(store, self.world, self.forecasts, clock, ids, wake=nothing, check_space=nothing)
         self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)
         self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)
         self.secrets = Secrets(store, clock, sealer)

@@ -1,0 +1,54 @@
+"""Expectations with their sentences."""
+
+from collections.abc import Mapping, Sequence
+
+from xingliu.forecast.history import Guess
+from xingliu.forecast.model import Basis, Expectation
+from xingliu.kernel.ids import JobId
+from xingliu.kernel.units import show_duration
+from xingliu.scheduling.model import Place, RunningJob
+from xingliu.workloads.model import NEVER_STARTS, Wait
+
+BLOCKERS_MAX = 20
+
+
+def started(
+    place: Place, at_us: int, made_room: Sequence[RunningJob], guesses: Mapping[JobId, Guess], basis: Basis, within_us: int
+) -> Expectation:
+    """It starts at `at_us`, when those have ended that made room for it, the last of them first."""
+    when = f"when {_ends(made_room[0], guesses)}" if made_room else "when its time has come"
+    if basis is Basis.HISTORY:
+        unless = "if what has no time limit runs as long as jobs like it did and nothing new goes before it"
+    else:
+        unless = "if nothing ends earlier and nothing new goes before it"
+    blockers = tuple(job.id for job in made_room[:BLOCKERS_MAX])
+    return Expectation(at_us, f"{when}, {unless}", basis, blockers, place.seats, within_us)
+
+
+def _ends(job: RunningJob, guesses: Mapping[JobId, Guess]) -> str:
+    if job.leaves_us is not None:
+        return f"{job.id} has made room"
+    if job.ends_us is not None:
+        return f"{job.id} reaches its time limit"
+    return f"{job.id} ends like the middle of {guesses[job.id].of} like it"
+
+
+def hopeless(wait: Wait) -> Expectation:
+    """No end of another job starts it."""
+    word = "never" if wait.reason in NEVER_STARTS else "unknown"
+    return Expectation(None, f"{word}: {wait.sentence}")
+
+
+def endless(in_the_way: Sequence[JobId], wait: Wait) -> Expectation:
+    """It waits for those of which nobody knows how long they run; where there are none, for what it says itself."""
+    if not in_the_way:
+        return hopeless(wait)
+    others = f" (and so {len(in_the_way) - 1} more in its way)" if len(in_the_way) > 1 else ""
+    sentence = f"unknown: {in_the_way[0]} has no time limit{others}, and too few like it are over to guess by"
+    return Expectation(None, sentence, blockers=tuple(in_the_way[:BLOCKERS_MAX]))
+
+
+def far(now_us: int, after_us: int) -> Expectation:
+    """It does not start until `after_us`."""
+    sentence = f"unknown: it does not start within {show_duration(after_us - now_us)}, and no further was looked"
+    return Expectation(None, sentence, after_us=after_us)
