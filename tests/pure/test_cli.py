@@ -14,6 +14,7 @@ from xingliu.cli.submit import Dashed
 from xingliu.cli.unpacking import inside
 from xingliu.cli.usage import hours
 from xingliu.cli.users import binding
+from xingliu.cli.what_ifs import called, show_beside, split
 from xingliu.cli.why import evidence
 from xingliu.kernel.documents import parse
 from xingliu.kernel.errors import BadValue
@@ -121,3 +122,36 @@ def test_a_role_is_written_with_its_scope() -> None:
 def test_a_client_keeps_its_key_out_of_its_address() -> None:
     client = Client(Credentials("http://127.0.0.1:1/", "xlk_a_b"))
     assert client.url == "http://127.0.0.1:1" and client.headers()["Authorization"] == "Bearer xlk_a_b"
+
+
+GIVEN = {"name": None, "nodes": (8, 16), "gpu": ("L40S:4", "2"), "time_limit": ("6h",), "queue": ()}
+
+
+def test_what_ifs_of_a_file_are_all_that_is_given_and_of_a_command_all_but_the_first_of_each() -> None:
+    own, changes = split(GIVEN, as_file=True)
+    assert own == {"name": None, "nodes": None, "gpu": None, "time_limit": None, "queue": None}
+    assert [called(change) for change in changes] == ["nodes 8", "nodes 16", "gpu L40S:4", "gpu 2", "time limit 6h"]
+    own, changes = split(GIVEN, as_file=False)
+    assert own == {"name": None, "nodes": 8, "gpu": "L40S:4", "time_limit": "6h", "queue": None}
+    assert changes == [{"nodes": 16}, {"gpu": 2}]
+
+
+def test_what_ifs_are_shown_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    def column(verdict: str, sentence: str, change: dict[str, object], minor: int) -> dict[str, object]:
+        eta = {"start_us": 1 if verdict == "now" else None, "basis": "now" if verdict == "now" else "none"}
+        price = {"currency": "USD", "per_hour_minor": minor, "total_minor": None}
+        seats = [{"node": "n1"}, {"node": "n2"}] if verdict == "now" else []
+        said = {"verdict": verdict, "sentence": sentence, "change": change, "eta": eta}
+        return {**said, "list_price": price, "seats": seats}
+
+    show_beside({**column("now", "", {}, 360), "what_ifs": [column("never", "It asks for 9 nodes.", {"nodes": 9}, 3240)]})
+    assert capsys.readouterr().out.splitlines() == [
+        "                    as it is       nodes 9",
+        "starts              now            never",
+        "expected start      now            never",
+        "rests on            now            none",
+        "on                  n1 and 1 more  -",
+        "list price an hour  3.60 USD       32.40 USD",
+        "at most in all      -              -",
+        "nodes 9: It asks for 9 nodes.",
+    ]

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from xingliu.api.asking import Asker, Control, Once, Text
 from xingliu.api.jobs_out import AttemptOut, JobOut, PlanOut, WhyOut, attempt_out, job_out, plan_out, why_out
@@ -14,6 +15,7 @@ from xingliu.tenancy.model import Actor
 from xingliu.workloads.model import FINAL, LIVE, JobState
 
 router = APIRouter(tags=["jobs"])
+CHANGES_MAX = 12
 
 
 class PlanIn(In):
@@ -21,6 +23,12 @@ class PlanIn(In):
 
     document: dict[str, Any]
     project: Text | None = None
+
+
+class JobPlanIn(PlanIn):
+    """`changes`: each other values of some keys of the job, or of its resources, to plan beside it: `{"nodes": 8}`."""
+
+    changes: Annotated[list[dict[str, Any]], Field(max_length=CHANGES_MAX)] = []
 
 
 class JobIn(PlanIn):
@@ -36,9 +44,10 @@ class ChangeIn(In):
 
 
 @router.post("/v1/jobs:plan")
-def plan_job(control: Control, asker: Asker, body: PlanIn) -> PlanOut:
-    """What would happen, at which price and from when; changes nothing."""
-    return plan_out(control.submissions.plan(asker, body.document, project=body.project))
+def plan_job(control: Control, asker: Asker, body: JobPlanIn) -> PlanOut:
+    """What would happen, at which price and from when, as it is and with each change; records nothing."""
+    plans = control.submissions.plan(asker, body.document, project=body.project, changes=body.changes)
+    return plan_out(plans, body.changes)
 
 
 @router.post("/v1/jobs", status_code=201)

@@ -1,5 +1,6 @@
 """What the API says of jobs."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xingliu.api.eta import EtaOut, eta_out
@@ -206,9 +207,10 @@ class SeatOut(Out):
     gpus: list[int]
 
 
-class PlanOut(Out):
-    """What would happen to a job file: `verdict` is now, later or never."""
+class PlannedOut(Out):
+    """What would happen to a job: `verdict` is now, later or never; `change` is what differs from its file."""
 
+    change: dict[str, Any]
     verdict: str
     reason: str | None
     sentence: str
@@ -218,6 +220,12 @@ class PlanOut(Out):
     due: DueOut | None
     seats: list[SeatOut]
     spec: dict[str, Any]
+
+
+class PlanOut(PlannedOut):
+    """What would happen to a job file as it is, and with each of the changes that were asked about."""
+
+    what_ifs: list[PlannedOut]
 
 
 def job_out(job: Job) -> JobOut:
@@ -304,9 +312,16 @@ def _position(position: Position) -> PositionOut:
     return PositionOut(queue=position.queue, number=position.number, of=position.of)
 
 
-def plan_out(plan: JobPlan) -> PlanOut:
+def plan_out(plans: Sequence[JobPlan], changes: Sequence[Mapping[str, Any]]) -> PlanOut:
+    """The first is of the file as it is, the others with one change each."""
+    what_ifs = [_planned(plan, change) for plan, change in zip(plans[1:], changes, strict=True)]
+    return PlanOut(**dict(_planned(plans[0], {})), what_ifs=what_ifs)
+
+
+def _planned(plan: JobPlan, change: Mapping[str, Any]) -> PlannedOut:
     wait = plan.wait
-    return PlanOut(
+    return PlannedOut(
+        change=dict(change),
         verdict=plan.verdict.value,
         reason=wait.reason.value if wait else None,
         sentence=wait.sentence if wait else "",

@@ -1,6 +1,7 @@
 """`xl run` and `xl plan`: from a job file to what would happen, and to a job."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from xingliu.kernel.documents import Document, parse
 from xingliu.kernel.errors import BadValue
 from xingliu.kernel.money import show_money
 from xingliu.workloads.arrays import read_spans
-from xingliu.workloads.spec import one_liner, read_job
+from xingliu.workloads.spec import one_liner, read_job, with_keys
 
 Json = dict[str, Any]
 PLAN_EXIT = {"now": 0, "later": 3, "never": 4}
@@ -28,18 +29,18 @@ class Dashed(click.Command):
         return super().parse_args(ctx, args)
 
 
-def job_options(command: Any) -> Any:
-    """What both commands take: a file, or a command after two dashes and what it needs."""
+def job_options(command: Any, *, varied: bool = False) -> Any:
+    """What both commands take: a file, or a command after two dashes and what it needs. `varied`: VARIED again and again."""
     options = [
         click.argument("file_or_command", nargs=-1, required=True, metavar="FILE | -- COMMAND..."),
         click.option("--name", help="What the job is called; default: after its command."),
         click.option("--project", help="Who owns and pays; default: your own."),
-        click.option("--queue", help="Where it waits; default: the project's."),
-        click.option("--nodes", type=int, help="A gang of this many replicas, each on a node of its own."),
-        click.option("--gpu", help="GPUs a node, such as 1 or H100:8."),
+        click.option("--queue", multiple=varied, help="Where it waits; default: the project's."),
+        click.option("--nodes", type=int, multiple=varied, help="A gang of this many replicas, each on a node of its own."),
+        click.option("--gpu", multiple=varied, help="GPUs a node, such as 1 or H100:8."),
         click.option("--cpu", help="Cores a node."),
         click.option("--memory", help="Memory a node, such as 64GB."),
-        click.option("--time-limit", help="Longest running time, such as 36h."),
+        click.option("--time-limit", multiple=varied, help="Longest running time, such as 36h."),
         click.option("--python", help="Interpreter, such as 3.11; the node has to have it."),
         click.option("--workdir", help="Folder to send along; default: this one, if the command names a file in it."),
         click.option("--env", multiple=True, metavar="NAME=VALUE", help="Environment; may be given again and again."),
@@ -113,21 +114,32 @@ def _follow_array(session: Session, array: str) -> int:
 @click.command(
     cls=Dashed, epilog="Exit codes: 0 it would start now; 3 it would wait; 4 it can never start as things are; 1 an error."
 )
-@job_options
+@partial(job_options, varied=True)
 @json_option
 @click.pass_obj
 def plan(session: Session, /, file_or_command: tuple[str, ...], **options: Any) -> int:
-    """Say what would happen to a job file; change nothing.
+    """Say what would happen to a job; record nothing.
+
+    Of a file, each --nodes, --gpu, --time-limit and --queue is a what-if beside it as it is; of a command, each after the first.
 
     \b
     xl plan hello.yaml
+    xl plan train.yaml --nodes 8 --nodes 16 --gpu L40S:4 --time-limit 6h --queue night
     xl plan --gpu H100:8 -- python train.py
     xl plan hello.yaml && xl run -y hello.yaml     only if it starts at once
     """
-    document, _ = read(file_or_command, options)
-    planned = session.client.post("/v1/jobs:plan", {"document": document, "project": options.get("project")})
+    from xingliu.cli.what_ifs import called, show_beside, split  # noqa: PLC0415 - for this one command
+
+    given, changes = split(options, as_file=file_or_command != click.get_current_context().meta[__name__])
+    document, _ = read(file_or_command, given)
+    for change in changes:
+        read_job(Document.of(with_keys(document, change), "the job with " + called(change)))
+    asked = {"document": document, "project": given.get("project"), "changes": changes}
+    planned = session.client.post("/v1/jobs:plan", asked)
     if session.json:
         print_json(planned)
+    elif changes:
+        show_beside(planned)
     else:
         show_plan(planned)
     return PLAN_EXIT[planned["verdict"]]
@@ -154,13 +166,16 @@ def read(words: Sequence[str], options: dict[str, Any]) -> tuple[Json, Path | No
 
 def _of_command(words: Sequence[str], options: dict[str, Any]) -> Json:
     keys = {name: value for name, value in options.items() if value not in (None, ()) and name not in ("env", "project")}
-    for name in ("cpu", "gpu"):
-        if str(keys.get(name, "")).isdecimal():
-            keys[name] = int(keys[name])
+    keys = {name: number(value) if name in ("cpu", "gpu") else value for name, value in keys.items()}
     if "workdir" not in keys and any(Path(word).is_file() and not Path(word).is_absolute() for word in words):
         keys["workdir"] = "."
     env = dict(_pair(text) for text in options.get("env") or ())
     return one_liner(words, **keys, **({"env": env} if env else {}))
+
+
+def number(value: Any) -> Any:
+    """`8` as a number; anything else as it is."""
+    return int(value) if str(value).isdecimal() else value
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 from threading import Lock, Thread
@@ -74,14 +74,15 @@ class Forecasts:
             return Forecast(NOT_YET, now_us)
         return Forecast(found, now_us if self._is_good(now_us) else outlook.as_of_us, self.miss(found.basis))
 
-    def what_if(self, job: PendingJob) -> tuple[WhatIf, Forecast]:
-        """What would happen to a job that is not submitted."""
+    def what_if(self, jobs: Sequence[PendingJob]) -> list[tuple[WhatIf, Forecast]]:
+        """What would happen to each of these jobs, if it alone were submitted: all in the cloud of one instant."""
         now_us = self._clock.now_us()
         with self._looking:
             self._learn()
-            answer = what_if(self._world.snapshot(cycle=0, now_us=now_us), job, self._decide, self._history)
-        expectation = answer.expectation
-        return answer, Forecast(expectation, now_us, self.miss(expectation.basis))
+            snapshot = self._world.snapshot(cycle=0, now_us=now_us)
+            answers = [what_if(snapshot, job, self._decide, self._history) for job in jobs]
+        found = [(answer, answer.expectation) for answer in answers]
+        return [(answer, Forecast(expectation, now_us, self.miss(expectation.basis))) for answer, expectation in found]
 
     def miss(self, basis: Basis) -> Miss | None:
         """How far off the last STARTS_KEPT forecasts were, since this control plane began."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from xingliu.control.discretion import discreet, unnamed
+from xingliu.control.discretion import Sees, discreet, unnamed
 from xingliu.control.errors import NoMailServer, TooMany
 from xingliu.control.forecasts import Forecast, Forecasts
 from xingliu.control.ports import Store, Unit
@@ -14,7 +14,7 @@ from xingliu.control.world import World, pending_job
 from xingliu.fleet.errors import NotALeaf
 from xingliu.fleet.model import NodeState
 from xingliu.fleet.quote import Quote, quote
-from xingliu.forecast.model import Verdict
+from xingliu.forecast.model import Verdict, WhatIf
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
@@ -29,7 +29,7 @@ from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
 from xingliu.workloads.model import MAIN_ROLE, Job, JobSpec, JobState, Replica, Role, Wait
-from xingliu.workloads.spec import read_job
+from xingliu.workloads.spec import read_job, with_keys
 from xingliu.workloads.specs import keep_spec
 
 LIVE_JOBS_MAX = 200_000
@@ -64,18 +64,36 @@ class Submissions:
         self._store, self._world, self._forecasts, self._clock, self._ids = store, world, forecasts, clock, ids
         self._wake, self._check_space = wake, check_space
 
-    def plan(self, actor: Actor, document: Mapping[str, object], *, project: str | None = None) -> JobPlan:
-        """What would happen, changing nothing. Raises InvalidDocument, Unknown, Forbidden, NotALeaf."""
-        spec = read_job(Document.of(document))
+    def plan(
+        self,
+        actor: Actor,
+        document: Mapping[str, object],
+        *,
+        project: str | None = None,
+        changes: Sequence[Mapping[str, object]] = (),
+    ) -> list[JobPlan]:
+        """What would happen to the job as it is, then with each of these changes of its keys; nothing is recorded.
+
+        Raises InvalidDocument, Unknown, Forbidden, NotALeaf.
+        """
         now_us = self._clock.now_us()
-        _check_deadline(spec, document, now_us)
+        documents = [(document, "the job file"), *((with_keys(document, change), _called(change)) for change in changes)]
         with self._store.read() as unit:
-            job = self._new_job(unit, actor, spec, document, project, None, now_us)
-            visible = Scope(unit, actor).visible_projects()
-        answer, forecast = self._forecasts.what_if(pending_job(job))
+            jobs = [self._planned(unit, actor, Document.of(*asked), project, now_us) for asked in documents]
+            sees = partial(self._world.shows, Scope(unit, actor).visible_projects())
+        answers = self._forecasts.what_if([pending_job(job) for job in jobs])
+        return [self._plan_of(job, *answer, sees, now_us) for job, answer in zip(jobs, answers, strict=True)]
+
+    def _planned(self, unit: Unit, actor: Actor, document: Document, project: str | None, now_us: int) -> Job:
+        spec = read_job(document)
+        assert isinstance(document.value, Mapping), "else it could not be read"
+        _check_deadline(spec, document.value, now_us)
+        return self._new_job(unit, actor, spec, document.value, project, None, now_us)
+
+    def _plan_of(self, job: Job, answer: WhatIf, forecast: Forecast, sees: Sees, now_us: int) -> JobPlan:
         wait = unnamed(answer.wait) if answer.wait is not None else None
-        forecast = discreet(forecast, partial(self._world.shows, visible))
-        return JobPlan(spec, answer.verdict, wait, forecast, self._quote(spec, answer.seats), due(pending_job(job), now_us))
+        priced = self._quote(job.spec, answer.seats)
+        return JobPlan(job.spec, answer.verdict, wait, discreet(forecast, sees), priced, due(pending_job(job), now_us))
 
     def submit(
         self,
@@ -163,6 +181,10 @@ class Submissions:
             for flavor in candidates
         ]
         return max(quotes, key=lambda found: found.per_hour_minor)
+
+
+def _called(change: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in change.items()) or "no change"
 
 
 def _check_deadline(spec: JobSpec, document: Mapping[str, object], now_us: int) -> None:

@@ -52,10 +52,18 @@ def one_liner(argv: Sequence[str], **options: object) -> dict[str, object]:
         raise BadValue(" ".join(argv), "a command", "Write it after two dashes: xl run -- python train.py")
     run = argv[0] if len(argv) == 1 and re.search(r"\s", argv[0]) else shlex.join(argv)
     given = {key: value for key, value in options.items() if value is not None}
+    return {**with_keys({"kind": "job", "name": name_of(argv)}, given), "run": run}
+
+
+def with_keys(document: Mapping[str, object], keys: Mapping[str, object]) -> dict[str, object]:
+    """A job's document with other values of some keys of the job, or of its resources."""
     inside = {key.name for key in RESOURCES.keys}
-    resources = {key: given.pop(key) for key in list(given) if key in inside}
-    document: dict[str, object] = {"kind": "job", "name": name_of(argv), **given}
-    return {**document, **({"resources": resources} if resources else {}), "run": run}
+    resources = {key: value for key, value in keys.items() if key in inside}
+    changed = {**document, **{key: value for key, value in keys.items() if key not in inside}}
+    if not resources:
+        return changed
+    before = document.get("resources")
+    return {**changed, "resources": {**(before if isinstance(before, Mapping) else {}), **resources}}
 
 
 def name_of(argv: Sequence[str]) -> str:
