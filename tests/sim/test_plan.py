@@ -1,9 +1,13 @@
 """A job planned as it is and with other values of some keys, in a cloud of two nodes with two cores each."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from xingliu.control.submissions import JobPlan
 from xingliu.fleet.quote import Quote
+from xingliu.forecast.effects import Effects
 from xingliu.forecast.model import Verdict
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import UserId
@@ -15,7 +19,8 @@ from xingliu.sim.plane import Plane
 
 MIA = UserId("acme/mia")
 MINUTE_US = 60 * SECOND_US
-ESTATE = {
+NOTHING = Effects((), (), (), (), (), ())
+ESTATE: dict[str, Any] = {
     "kind": "cloud",
     "flavors": [{"name": "cpu", "price": "3.60/core-hour"}],
     "pools": [{"name": "p", "flavor": "cpu", "nodes": ["n1", "n2"], "share": {"cpu": 2, "memory": "4GB"}}],
@@ -29,9 +34,8 @@ def plane(cloud: SimCloud) -> Plane:
     return cloud.plane
 
 
-@pytest.fixture(scope="module")
-def cloud() -> SimCloud:
-    """One of the nodes is taken for ten minutes at most."""
+def cloud_with_one_node_taken() -> SimCloud:
+    """For ten minutes at most."""
     found = SimCloud(4 * CALM_IN, steps=0)
     plane(found).cloud.apply(found.actors[UserId("admin")], ESTATE, preview=False)
     for _ in range(2):
@@ -41,6 +45,11 @@ def cloud() -> SimCloud:
     for _ in range(4):
         found.let_pass(SECOND_US)
     return found
+
+
+@pytest.fixture(scope="module")
+def cloud() -> SimCloud:
+    return cloud_with_one_node_taken()
 
 
 def planned(cloud: SimCloud, *changes: dict[str, object]) -> list[JobPlan]:
@@ -79,3 +88,27 @@ def test_a_change_that_makes_no_job_is_refused_with_its_words(cloud: SimCloud) -
     with pytest.raises(InvalidDocument) as refused:
         planned(cloud, {"nodes": 2}, {"nodes": "many"})
     assert "nodes many" in str(refused.value)
+
+
+def previewed(cloud: SimCloud, **sections: object) -> Effects:
+    before = plane(cloud).world.version
+    found = plane(cloud).cloud.apply(cloud.actors[UserId("admin")], {**ESTATE, **sections}, preview=True).effects
+    assert found is not None and plane(cloud).world.version == before, "nothing is recorded"
+    return found
+
+
+def test_a_preview_tells_what_more_nodes_and_other_quotas_do_to_who_waits() -> None:
+    cloud = cloud_with_one_node_taken()
+    waits = plane(cloud).submissions.submit(cloud.actors[MIA], {**JOB, "nodes": 2}).id
+    cloud.let_pass(SECOND_US)
+    [pool], queues = ESTATE["pools"], ESTATE["queues"]
+    assert previewed(cloud, pools=[{**pool, "nodes": ["n1", "n2", "n3"]}]) == replace(NOTHING, starts=(waits,))
+    smaller = [{"name": "default", "quota": {"cpu": 3}}, *queues[1:]]
+    assert previewed(cloud, queues=smaller) == replace(NOTHING, never=(waits,))
+    wider = [{"name": "default", "quota": {"cpu": 4}}, *queues[1:]]
+    assert previewed(cloud, queues=wider) == NOTHING
+
+
+def test_what_changes_nothing_has_no_effects_to_tell() -> None:
+    cloud = cloud_with_one_node_taken()
+    assert plane(cloud).cloud.apply(cloud.actors[UserId("admin")], ESTATE, preview=True).effects is None

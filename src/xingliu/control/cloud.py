@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from xingliu.control.forecasts import Forecasts
 from xingliu.control.nodes import record_step, stepped_event
 from xingliu.control.ports import Machine, Settings, Store, Unit
+from xingliu.control.previews import as_applied
 from xingliu.control.scope import Scope
 from xingliu.control.world import SETTINGS
 from xingliu.fleet.changes import Change, Fleet, compare, settings_after
@@ -13,6 +15,7 @@ from xingliu.fleet.declared import CloudFile, FlavorSpec, PoolSpec
 from xingliu.fleet.errors import NodesBusy, QueueInUse
 from xingliu.fleet.layout import lay_out
 from xingliu.fleet.model import CloudSettings, Node, NodeState
+from xingliu.forecast.effects import Effects
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.events import EventDraft
@@ -26,19 +29,18 @@ _NAMED_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What differs, and whether it was applied (False for a preview)."""
+    """What differs, whether it was applied (False for a preview), and what a preview says of those who run and wait."""
 
     changes: tuple[Change, ...]
     applied: bool
+    effects: Effects | None = None
 
 
 class Cloud:
     """`wake` asks for a cycle soon."""
 
-    def __init__(self, store: Store, clock: Clock, machine: Machine, *, wake: Callable[[], None]) -> None:
-        self._store = store
-        self._clock = clock
-        self._machine = machine
+    def __init__(self, store: Store, forecasts: Forecasts, clock: Clock, machine: Machine, *, wake: Callable[[], None]) -> None:
+        self._store, self._forecasts, self._clock, self._machine = store, forecasts, clock, machine
         self._wake = wake
 
     def apply(self, actor: Actor, document: Mapping[str, object], *, preview: bool) -> Applied:
@@ -61,7 +63,10 @@ class Cloud:
                 _Application(unit, actor, self._clock.now_us(), fleet, cloud, nodes).record(changes)
         if changes and not preview:
             self._wake()
-        return Applied(changes, applied=not preview)
+        if not (changes and preview):
+            return Applied(changes, applied=not preview)
+        found = self._forecasts.effects(lambda now: as_applied(now, fleet, cloud, nodes, after))
+        return Applied(changes, applied=False, effects=found)
 
     def document(self, actor: Actor) -> Mapping[str, object]:
         """The file in force; before the first was applied, the one that would say what is there. Raises Forbidden."""

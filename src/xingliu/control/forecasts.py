@@ -11,6 +11,7 @@ from time import monotonic
 from xingliu.control.ports import Delta, Store
 from xingliu.control.world import World, pending_job
 from xingliu.forecast.ahead import look_ahead
+from xingliu.forecast.effects import Effects, effects
 from xingliu.forecast.history import History, Kind, middle
 from xingliu.forecast.model import Basis, Expectation, Outlook, WhatIf
 from xingliu.forecast.replay import what_if
@@ -83,6 +84,13 @@ class Forecasts:
             answers = [what_if(snapshot, job, self._decide, self._history) for job in jobs]
         found = [(answer, answer.expectation) for answer in answers]
         return [(answer, Forecast(expectation, now_us, self.miss(expectation.basis))) for answer, expectation in found]
+
+    def effects(self, then: Callable[[Snapshot], Snapshot]) -> Effects:
+        """What becomes of those who run and wait if the cloud were what `then` makes of it; looked ahead unless it is large."""
+        with self._looking:
+            self._learn()
+            now = self._world.snapshot(cycle=0, now_us=self._clock.now_us())
+            return effects(now, then(now), self._decide, self._history, ahead=self._world.size <= SMALL)
 
     def miss(self, basis: Basis) -> Miss | None:
         """How far off the last STARTS_KEPT forecasts were, since this control plane began."""

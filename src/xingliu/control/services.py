@@ -129,6 +129,6 @@ def services_over(
         pools=Pools(store),
         events=Events(store),
         usage=Usage(store, clock),
-        cloud=Cloud(store, clock, ports.machine, wake=wake),
+        cloud=Cloud(store, forecasts, clock, ports.machine, wake=wake),
         snapshots=Snapshots(store, world, scheduling, clock, version=about.version),
     )

@@ -64,7 +64,7 @@ class Plane:
         self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)
         self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)
         self.secrets = Secrets(store, clock, sealer)
-        self.cloud = Cloud(store, clock, machine, wake=nothing)
+        self.cloud = Cloud(store, self.forecasts, clock, machine, wake=nothing)
         self._checked_us = 0
 
     def turn(self) -> Plan | None:
