@@ -294,11 +294,12 @@ class Invariants:
         kept, anew = plane.world, World(MemoryStore(self._cloud.record))
         self.hold(kept.jobs == anew.jobs, "the world's jobs are not the record's")
         self.hold(kept.settings == anew.settings, "the world's settings are not the record's")
-        by_deltas, built = (_picture(world.snapshot(cycle=0, now_us=0)) for world in (kept, anew))
+        now_us = plane.clock.now_us()
+        by_deltas, built = (_picture(world.snapshot(cycle=0, now_us=now_us)) for world in (kept, anew))
         if by_deltas != built:
             apart = next(pair for pair in zip_longest(by_deltas, built) if pair[0] != pair[1])
             self.hold(False, f"the world by deltas is not the one built anew: {apart[0]}, not {apart[1]}")
-        used, fresh = ({one.key: one for one in world.used(plane.clock.now_us())} for world in (kept, anew))
+        used, fresh = ({one.key: one for one in world.used(now_us)} for world in (kept, anew))
         self.hold(used == fresh, f"by deltas {used} were held lately, and {fresh} in the world built anew")
 
     # The end --------------------------------------------------------------------------------------------------------------
