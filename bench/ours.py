@@ -43,7 +43,11 @@ class Cloud:
         return int(children[0])
 
     def __enter__(self) -> "Cloud":
-        self.up()
+        try:
+            self.up()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
