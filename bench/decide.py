@@ -36,6 +36,7 @@ from xingliu.tenancy.model import User
 from xingliu.workloads.model import Job, JobState, Replica, Role
 from xingliu.workloads.records import Phase, ReplicaRecord
 from xingliu.workloads.spec import read_job
+from xingliu.workloads.specs import keep_spec
 
 SIZES = ((1_000, 1_000), (1_000, 10_000), (13_000, 1_000), (13_000, 10_000))
 GPUS, CORES, MEMORY_GB = 8, 96, 1_000
@@ -112,13 +113,14 @@ class Filling:
         project = self.bench.project
         user, job = self.dice.choice(self.users), self.bench.ids.job(asked_us)
         spec = read_job(Document.of(document))
-        return Job(job, project.tenant, project.id, user, queue, spec, document, JobState.PENDING, asked_us)
+        return Job(job, project.tenant, project.id, user, queue, keep_spec(document, spec), JobState.PENDING, asked_us)
 
     def submit(self, jobs: list[Job]) -> None:
         for start in range(0, len(jobs), 500):
             some = jobs[start : start + 500]
             with self.bench.plane.store.write() as unit:
                 roles = [Role(role_id(job.id, "main"), job.id, "main", job.spec.nodes, gang=True) for job in some]
+                unit.specs.put(*{job.spec_id: job.kept for job in some}.values())
                 unit.jobs.put(*some)
                 unit.roles.put(*roles)
                 unit.replicas.put(

@@ -18,6 +18,7 @@ from xingliu.control.nouns import ID_PREFIX, NOUNS, noun_of
 from xingliu.control.ports import Cursor, Store
 from xingliu.fleet.model import Queue
 from xingliu.kernel.events import EventDraft, numbered
+from xingliu.kernel.ids import JobId
 from xingliu.kernel.resources import Resources
 from xingliu.tenancy.model import Project, Tenant
 from xingliu.workloads.arrays import ArrayPart
@@ -335,13 +336,13 @@ def test_values_come_back_exactly_whatever_is_in_them(place: Place, job: Job, no
     with store.write() as unit:
         put_all(unit)
         unit.specs.put(job.kept)
-        unit.jobs.put(job)
+        unit.jobs.put(job := replace(job, id=JobId("j2")))
         unit.nodes.put(node)
         unit.secrets.put(secret)
         unit.events.append(draft)
     with store.read() as unit:
         assert unit.jobs.get(job.id) == job
-        assert repr(unit.jobs.find()) == repr([job])
+        assert repr(unit.jobs.find()) == repr([JOB, job])
         assert unit.nodes.get(node.name) == node
         assert unit.secrets.find() == [secret]
         assert unit.events.find(after=1) == [numbered(draft, 2)]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from xingliu.control.errors import CannotUnseal, SecretGone
 from xingliu.control.ports import DesiredReplica, Launch, Launcher, Sealer, Stop, Store
 from xingliu.control.world import World
-from xingliu.kernel.ids import LeaseId, SecretId
+from xingliu.kernel.ids import LeaseId, ProjectId, SecretId
 from xingliu.training.environment import environment
 from xingliu.training.gang import Gang
 from xingliu.workloads.model import Job, JobState, StopWhy
@@ -23,6 +23,7 @@ class Launches:
         self._store, self._world, self._launcher, self._sealer = store, world, launcher, sealer
         self._launches: dict[LeaseId, Launch] = {}
         self._unbuilt: dict[LeaseId, str] = {}
+        self._uids: dict[ProjectId, int] = {}
 
     def desired(self, gangs: Sequence[Gang]) -> list[DesiredReplica]:
         """Every replica whose lease is open, in the state its job wants it in."""
@@ -48,7 +49,7 @@ class Launches:
         missing = [lease for lease in gang.leases if lease.released_us is None and lease.id not in self._launches]
         if not missing:
             return
-        uid, python, declared = self._uid(gang.job), *self._interpreter(gang.job.spec.python)
+        uid, python, declared = self._uid(gang.job.project), *self._interpreter(gang.job.spec.python)
         try:
             secrets = self._secrets(gang.job)
         except (CannotUnseal, SecretGone) as error:
@@ -61,11 +62,14 @@ class Launches:
                 emulated = any(device.emulated for device in self._world.nodes[lease.node].devices)
                 self._launches[lease.id] = replace(launch, python_declared=declared, gpus_emulated=emulated)
 
-    def _uid(self, job: Job) -> int:
-        with self._store.read() as unit:
-            project = unit.projects.get(job.project)
-            assert project is not None, "projects are never deleted"
-            return project.uid
+    def _uid(self, project_id: ProjectId) -> int:
+        """Read once: a project keeps its uid, and is never deleted."""
+        if project_id not in self._uids:
+            with self._store.read() as unit:
+                project = unit.projects.get(project_id)
+                assert project is not None, "projects are never deleted"
+                self._uids[project_id] = project.uid
+        return self._uids[project_id]
 
     def _secrets(self, job: Job) -> dict[str, str]:
         """The values of the secrets the job names. Raises CannotUnseal, SecretGone."""

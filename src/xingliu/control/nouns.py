@@ -32,6 +32,7 @@ class Noun:
         references: attribute -> the noun whose id it is; None refers to nothing.
         holds: attribute that is another noun's value, whole -> the attribute that is its id, which is what is stored.
         unique: attributes that no two values have alike.
+        fixed: attributes that never change: a store need not write them, nor their indexes, when a value is put again.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Noun:
     references: Mapping[str, str] = field(default_factory=dict)
     holds: Mapping[str, str] = field(default_factory=dict)
     unique: tuple[tuple[str, ...], ...] = ()
+    fixed: frozenset[str] = frozenset()
 
 
 def _named(*names: str) -> frozenset[str]:
@@ -48,6 +50,7 @@ def _named(*names: str) -> frozenset[str]:
 
 
 _OWNED = {"tenant": "tenants", "project": "projects"}
+_SUBMITTED = ("tenant", "project", "user", "blob", "array_id", "array_index")
 
 NOUNS: dict[str, Noun] = {
     noun.name: noun
@@ -60,7 +63,7 @@ NOUNS: dict[str, Noun] = {
         Noun("keys", Key, "id", _named("user", "sha256"), {"user": "users"}, unique=(("sha256",),)),
         Noun("secrets", Secret, "id", _named("project"), {"project": "projects"}),
         Noun("pools", Pool, "name", _named("flavor"), {"flavor": "flavors"}),
-        Noun("nodes", Node, "name", _named("pool", "flavor", "state"), {"pool": "pools", "flavor": "flavors"}),
+        Noun("nodes", Node, "name", _named("name", "pool", "flavor", "state"), {"pool": "pools", "flavor": "flavors"}),
         Noun("specs", KeptSpec, "id", _named("id")),
         Noun(
             "arrays",
@@ -74,10 +77,22 @@ NOUNS: dict[str, Noun] = {
             Job,
             "id",
             _named(
-                "tenant", "project", "queue", "state", "user", "blob", "name", "spec_id", "array_id", "array_index", ID_PREFIX
+                "id",
+                "state",
+                "tenant",
+                "project",
+                "queue",
+                "user",
+                "blob",
+                "name",
+                "spec_id",
+                "array_id",
+                "array_index",
+                ID_PREFIX,
             ),
             {**_OWNED, "user": "users", "spec_id": "specs", "array_id": "arrays"},
             holds={"kept": "spec_id"},
+            fixed=_named(*_SUBMITTED, "submitted_us", "array"),
         ),
         Noun("roles", Role, "id", _named("job"), {"job": "jobs"}, unique=(("job", "name"),)),
         Noun("replicas", Replica, "id", _named("job", "role"), {"job": "jobs", "role": "roles"}, unique=(("role", "rank"),)),
@@ -88,6 +103,7 @@ NOUNS: dict[str, Noun] = {
             _named("job", "replica", "number", "outcome"),
             {"job": "jobs", "replica": "replicas"},
             unique=(("replica", "number"),),
+            fixed=_named("replica", "job", "rank", "number", "main_address", "main_port"),
         ),
         Noun(
             "leases",
@@ -96,8 +112,12 @@ NOUNS: dict[str, Noun] = {
             _named("job", "attempt", "node", "tenant", "project", "queue", "pool", "released_us"),
             {**_OWNED, "job": "jobs", "attempt": "attempts"},
             unique=(("attempt",),),
+            fixed=_named(
+                *("attempt", "job", "tenant", "project", "queue", "pool", "flavor", "node"),
+                *("resources", "gpus", "opened_us"),
+            ),
         ),
-        Noun("fair_uses", Used, "key", _named("queue")),
+        Noun("fair_uses", Used, "key", _named("key", "queue")),
         Noun("settings", Settings, "key"),
         Noun("cursors", Cursor, "key"),
         Noun("receipts", Receipt, "key"),

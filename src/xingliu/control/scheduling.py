@@ -1,7 +1,7 @@
 """The loop: observe, settle, decide, record, act. Each step may die; the next cycle repairs it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xingliu.control.discretion import unnamed
@@ -17,8 +17,9 @@ from xingliu.scheduling.line import Line
 from xingliu.scheduling.model import Evict, Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.training.gang import event, stopping
-from xingliu.workloads.model import JobState, StopWhy, Wait
+from xingliu.workloads.model import Job, JobState, StopWhy, Wait
 
+Jobs = Mapping[JobId, Job]
 _CAUSES = {
     StopWhy.PREEMPT: "a job of its queue that goes before it needs its room",
     StopWhy.RECLAIM: "its queue holds more than its quota, and another takes back its own",
@@ -75,10 +76,11 @@ class Scheduling:
         try:
             if plan.placements or plan.evictions or changed:
                 with self._store.write() as unit:
-                    self._check_fresh(unit, plan, snapshot)
-                    self._record_placements(unit, plan.placements, addresses)
-                    self._record_evictions(unit, plan.evictions)
-                    self._record_waits(unit, changed)
+                    jobs = _jobs_of(unit, (*plan.placements, *plan.evictions, *changed))
+                    self._check_fresh(unit, jobs, plan, snapshot)
+                    self._record_placements(unit, jobs, plan.placements, addresses)
+                    self._record_evictions(unit, jobs, plan.evictions)
+                    self._record_waits(unit, jobs, changed)
         except StalePlan as stale:
             log.info("%s", stale)
             return None
@@ -96,61 +98,71 @@ class Scheduling:
         """Where each gang will meet: rank 0's node and a port free there now."""
         return {place.job: self._launcher.address(place.seats[0].node) for place in placements}
 
-    def _check_fresh(self, unit: Unit, plan: Plan, snapshot: Snapshot) -> None:
+    def _check_fresh(self, unit: Unit, jobs: Jobs, plan: Plan, snapshot: Snapshot) -> None:
         """New submissions and ends do not make a plan stale; a changed node, queue or placed job does. Raises StalePlan."""
         if not plan.placements and not plan.evictions:
             return
-        nodes = {node.name: node.generation for node in snapshot.nodes}
-        self._check_jobs(unit, plan)
-        for name in {seat.node for place in plan.placements for seat in place.seats}:
-            node = unit.nodes.get(name)
-            if node is None or node.generation != nodes[name]:
-                raise StalePlan(plan.cycle)
+        _check_jobs(jobs, plan)
+        names = frozenset(seat.node for place in plan.placements for seat in place.seats)
+        found = {node.name: node.generation for node in unit.nodes.find({"name": names})}
+        if found != {node.name: node.generation for node in snapshot.nodes if node.name in names}:
+            raise StalePlan(plan.cycle)
         for queue in snapshot.queues:
-            found = self._world.queues.get(queue.name)
-            if found is None or found.generation != queue.generation:
+            known = self._world.queues.get(queue.name)
+            if known is None or known.generation != queue.generation:
                 raise StalePlan(plan.cycle)
 
-    def _check_jobs(self, unit: Unit, plan: Plan) -> None:
-        """What is placed still waits, what is evicted still runs, and nobody changed either. Raises StalePlan."""
-        relied_on: tuple[Place | Evict, ...] = (*plan.placements, *plan.evictions)
-        for decision in relied_on:
-            job = unit.jobs.get(decision.job)
-            wanted = (JobState.PENDING,) if isinstance(decision, Place) else (JobState.STARTING, JobState.RUNNING)
-            if job is None or job.generation != decision.generation or job.state not in wanted:
-                raise StalePlan(plan.cycle)
-
-    def _record_placements(self, unit: Unit, placements: Sequence[Place], addresses: dict[JobId, tuple[str, int]]) -> None:
+    def _record_placements(
+        self, unit: Unit, jobs: Jobs, placements: Sequence[Place], addresses: dict[JobId, tuple[str, int]]
+    ) -> None:
         now_us = self._clock.now_us()
+        placings = []
         for place in placements:
-            job = unit.jobs.get(place.job)
-            assert job is not None, "checked by _check_fresh in the same transaction"
             address, port = addresses[place.job]
-            placing = place_job(job, place, address=address, port=port, cycle=self.cycle, now_us=now_us)
-            unit.jobs.put(placing.job)
-            unit.attempts.put(*placing.attempts)
-            unit.leases.put(*placing.leases)
-            unit.events.append(placing.event)
+            placings.append(place_job(jobs[place.job], place, address=address, port=port, cycle=self.cycle, now_us=now_us))
+        unit.jobs.put(*(placing.job for placing in placings))
+        unit.attempts.put(*(attempt for placing in placings for attempt in placing.attempts))
+        unit.leases.put(*(lease for placing in placings for lease in placing.leases))
+        unit.events.append(*(placing.event for placing in placings))
 
-    def _record_evictions(self, unit: Unit, evictions: Sequence[Evict]) -> None:
+    def _record_evictions(self, unit: Unit, jobs: Jobs, evictions: Sequence[Evict]) -> None:
         now_us = self._clock.now_us()
+        stopped, told = [], []
         for evict in evictions:
-            job = unit.jobs.get(evict.job)
-            assert job is not None, "checked by _check_fresh in the same transaction"
+            job = jobs[evict.job]
             grace_us = job.spec.checkpoint.grace_us
             job = stopping(job, evict.why, now_us=now_us, grace_us=grace_us, stopped_for=evict.preemptor)
-            unit.jobs.put(job)
             facts = {"why": evict.why, "cycle": self.cycle}
-            unit.events.append(event("job.stopping", job, now_us, cause=_CAUSES[evict.why], facts=facts))
+            stopped.append(job)
+            told.append(event("job.stopping", job, now_us, cause=_CAUSES[evict.why], facts=facts))
+        unit.jobs.put(*stopped)
+        unit.events.append(*told)
 
-    def _record_waits(self, unit: Unit, stays: Sequence[StayPending]) -> None:
+    def _record_waits(self, unit: Unit, jobs: Jobs, stays: Sequence[StayPending]) -> None:
         """A job remembers its reason and its claim, written when they change; the numbers of the last cycle are in `waits`."""
         now_us = self._clock.now_us()
+        waiting, told = [], []
         for stay in stays:
-            job, wait = unit.jobs.get(stay.job), stay.wait
+            job, wait = jobs.get(stay.job), stay.wait
             if job is None or job.state is not JobState.PENDING:
                 continue
-            unit.jobs.put(replace(job, wait=unnamed(wait), claim=stay.claim))
             before = job.wait.reason if job.wait is not None else None
             facts = {"reason": wait.reason, "cycle": wait.cycle, "before": before}
-            unit.events.append(event("job.waiting", job, now_us, cause=wait.sentence, facts=facts))
+            waiting.append(replace(job, wait=unnamed(wait), claim=stay.claim))
+            told.append(event("job.waiting", job, now_us, cause=wait.sentence, facts=facts))
+        unit.jobs.put(*waiting)
+        unit.events.append(*told)
+
+
+def _jobs_of(unit: Unit, decisions: Iterable[Place | Evict | StayPending]) -> Jobs:
+    return {job.id: job for job in unit.jobs.find({"id": frozenset(decision.job for decision in decisions)})}
+
+
+def _check_jobs(jobs: Jobs, plan: Plan) -> None:
+    """What is placed still waits, what is evicted still runs, and nobody changed either. Raises StalePlan."""
+    relied_on: tuple[Place | Evict, ...] = (*plan.placements, *plan.evictions)
+    for decision in relied_on:
+        job = jobs.get(decision.job)
+        wanted = (JobState.PENDING,) if isinstance(decision, Place) else (JobState.STARTING, JobState.RUNNING)
+        if job is None or job.generation != decision.generation or job.state not in wanted:
+            raise StalePlan(plan.cycle)

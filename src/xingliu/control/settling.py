@@ -11,8 +11,11 @@ from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import Used
 from xingliu.scheduling.uses import closed
 from xingliu.training.gang import Gang, Progress, event, overdue, settle, stopping
-from xingliu.workloads.model import Job, JobState, Lease, StopWhy
+from xingliu.workloads.model import JobState, Lease, StopWhy
 from xingliu.workloads.records import ReplicaRecord
+
+AT_ONCE = 1_000
+"""Gangs settled in one transaction, so that others need not wait long for the store."""
 
 
 class Settling:
@@ -28,13 +31,14 @@ class Settling:
         now_us = self._clock.now_us()
         steps = [(gang, step) for gang in gangs if (step := settle(gang, records, now_us=now_us)) is not None]
         late = [gang for gang in gangs if overdue(gang, now_us=now_us)]
-        if not steps and not late:
-            return
-        with self._store.write() as unit:
-            recorded = [(gang, step) for gang, step in steps if _record_progress(unit, gang.job, step)]
-            _record_uses(unit, recorded, self._world.settings.fair_share)
-            for gang in late:
-                _record_overdue(unit, gang, now_us)
+        for start in range(0, len(steps), AT_ONCE):
+            with self._store.write() as unit:
+                recorded = _record_progress(unit, steps[start : start + AT_ONCE])
+                _record_uses(unit, recorded, self._world.settings.fair_share)
+        if late:
+            with self._store.write() as unit:
+                for gang in late:
+                    _record_overdue(unit, gang, now_us)
 
     def _observe(self, gangs: Sequence[Gang]) -> Sequence[ReplicaRecord]:
         leases = [lease.id for gang in gangs for lease in gang.leases if lease.released_us is None]
@@ -43,27 +47,25 @@ class Settling:
         return self._launches.explained(self._launcher.observe(leases))
 
 
-def _record_progress(unit: Unit, before: Job, step: Progress) -> bool:
-    """What a user asked for meanwhile stands: a job that changed since it was loaded is settled in the next cycle."""
-    current = unit.jobs.get(before.id)
-    if current is None or current.generation != before.generation:
-        return False
-    unit.jobs.put(step.job)
-    unit.attempts.put(*step.attempts)
-    unit.leases.put(*step.leases)
-    unit.events.append(*step.events)
-    return True
+def _record_progress(unit: Unit, steps: Sequence[tuple[Gang, Progress]]) -> list[tuple[Gang, Progress]]:
+    """Those recorded. What a user asked for meanwhile stands: a job that changed since it was loaded is settled next time."""
+    now = {job.id: job.generation for job in unit.jobs.find({"id": frozenset(gang.job.id for gang, _ in steps)})}
+    recorded = [(gang, step) for gang, step in steps if now.get(gang.job.id) == gang.job.generation]
+    unit.jobs.put(*(step.job for _, step in recorded))
+    unit.attempts.put(*(attempt for _, step in recorded for attempt in step.attempts))
+    unit.leases.put(*(lease for _, step in recorded for lease in step.leases))
+    unit.events.append(*(event for _, step in recorded for event in step.events))
+    return recorded
 
 
 def _record_uses(unit: Unit, recorded: Iterable[tuple[Gang, Progress]], rules: FairShare) -> None:
     """What was held with each lease that is released now is remembered from now on: in the transaction that releases it."""
-    uses: dict[str, Used] = {}
-    for gang, step in recorded:
-        for lease in _released(gang, step):
-            assert lease.released_us is not None, "it was released"
-            first = Used(lease.queue, gang.job.user, Resources(), lease.released_us)
-            used = uses.get(first.key) or unit.fair_uses.get(first.key) or first
-            uses[first.key] = closed(used, charge_of(lease), lease.opened_us, lease.released_us, rules)
+    ends = [(gang, lease) for gang, step in recorded for lease in _released(gang, step)]
+    firsts = [Used(lease.queue, gang.job.user, Resources(), lease.released_us or 0) for gang, lease in ends]
+    uses = {used.key: used for used in unit.fair_uses.find({"key": frozenset(first.key for first in firsts)})}
+    for first, (_, lease) in zip(firsts, ends, strict=True):
+        used = uses.get(first.key, first)
+        uses[first.key] = closed(used, charge_of(lease), lease.opened_us, first.as_of_us, rules)
     unit.fair_uses.put(*uses.values())
 
 

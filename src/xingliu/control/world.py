@@ -209,15 +209,15 @@ class World:
 
     def _look_again(self) -> None:
         """Make the gangs of jobs that changed anew."""
+        changed = False
         for job_id in self._touched:
-            gang = self.gang(job_id)
-            if gang is None:
-                self._gangs.pop(job_id, None)
-                self._running.pop(job_id, None)
-            else:
+            before, gang = self._gangs.pop(job_id, None), self.gang(job_id)
+            self._running.pop(job_id, None)
+            if gang is not None:
                 self._gangs[job_id] = gang
                 self._running[job_id] = running_job(gang)
-        if self._touched:
+            changed |= before is not None or gang is not None
+        if changed:
             self._runs = Running(self._running[job_id] for job_id in self._leases if job_id in self._running)
         self._touched = set()
 

@@ -134,7 +134,8 @@ class Draft:
     def put(self, *values: Any) -> None:
         check_values(self._noun, values)
         keyed = [(getattr(value, self._noun.key), value) for value in values]
-        for key, _ in keyed:
+        for key, value in keyed:
+            self._check_fixed(key, value)
             self._let_go(key)
         for key, value in keyed:
             self._claim(key, value)
@@ -145,6 +146,12 @@ class Draft:
         self._let_go(checked_text(key))
         self.changes.pop(key, None)
         self.changes[key] = None
+
+    def _check_fixed(self, key: str, value: Any) -> None:
+        """What never changes need not be written again, so a caller that changes it would be told of nothing."""
+        old = self.get(key)
+        changed = [] if old is None else [name for name in self._noun.fixed if getattr(old, name) != getattr(value, name)]
+        assert not changed, f"{self._noun.name} {key}: {', '.join(sorted(changed))} never change"
 
     def _let_go(self, key: str) -> None:
         old = self.get(key)

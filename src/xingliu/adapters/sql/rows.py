@@ -1,6 +1,6 @@
 """How each noun's values become rows and come back, and the statements for it, made once for each database kind."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, get_type_hints
@@ -36,6 +36,7 @@ class Shape:
         *,
         holds: Mapping[str, str] | None = None,
         references: Mapping[str, str] | None = None,
+        fixed: frozenset[str] = frozenset(),
     ) -> None:
         self.kind, self.key, self.searchable, self.table = kind, key, searchable, table
         self._dialect = dialect
@@ -58,7 +59,7 @@ class Shape:
             if decode is not None:
                 self._decoders.append((position, decode))
         self._encoders += [(name, None) for name in table.c.keys() if name not in names]  # noqa: SIM118 (not a dict)
-        self.upsert = self._upsert()
+        self.upsert = self._upsert({key, *fixed})
         self.select_one = select(*self.columns).where(table.c[key] == bindparam("key"))
         self.delete_one: Delete = delete(table).where(table.c[key] == bindparam("key"))
         self.page = lru_cache(maxsize=256)(self._page)
@@ -81,9 +82,10 @@ class Shape:
             arguments[position] = decode(arguments[position])
         return self.kind(*arguments)
 
-    def _upsert(self) -> Any:
+    def _upsert(self, fixed: Collection[str]) -> Any:
+        """SQLite writes the index of every column that an update names, whether it changed or not."""
         statement = self._insert()
-        rest = {column.name: statement.excluded[column.name] for column in self.table.c if column.name != self.key}
+        rest = {column.name: statement.excluded[column.name] for column in self.table.c if column.name not in fixed}
         if not rest:
             return statement.on_conflict_do_nothing(index_elements=[self.key])
         return statement.on_conflict_do_update(index_elements=[self.key], set_=rest)
@@ -145,5 +147,13 @@ def shapes(dialect: str) -> dict[str, Shape]:
 
 
 def _shape(dialect: str, noun: Noun) -> Shape:
-    stored = {"holds": noun.holds, "references": noun.references}
-    return Shape(dialect, table_of(noun.name), noun.type, noun.key, noun.searchable, **stored)
+    return Shape(
+        dialect,
+        table_of(noun.name),
+        noun.type,
+        noun.key,
+        noun.searchable,
+        holds=noun.holds,
+        references=noun.references,
+        fixed=noun.fixed,
+    )
