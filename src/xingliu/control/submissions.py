@@ -109,9 +109,7 @@ class Submissions:
         Raises InvalidDocument, Unknown, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany, IdempotencyConflict.
         """
         spec = read_job(Document.of(document))
-        self._check_space()
-        if len(self._world.jobs) + max(1, sum(map(len, spec.array))) > LIVE_JOBS_MAX:
-            raise TooMany("unfinished jobs", LIVE_JOBS_MAX, "Wait until some have ended, or stop some: `xl stop`.")
+        self._check_room(max(1, sum(map(len, spec.array))))
         now_us = self._clock.now_us()
         with self._store.write() as unit:
             job = self._new_job(unit, actor, spec, document, project, blob, now_us)
@@ -119,10 +117,30 @@ class Submissions:
             if (earlier := made_before(unit, actor, idempotency_key, request)) is not None:
                 return Scope(unit, actor).job(earlier)
             _check_deadline(spec, document, now_us)
-            jobs = _record(unit, job)
+            jobs = [job] if not spec.array else _elements(unit, job)
+            _record(unit, jobs)
             keep_receipt(unit, actor, idempotency_key, request, jobs[0].id, now_us)
         self._wake()
         return jobs[0]
+
+    def submit_together(
+        self, actor: Actor, documents: Sequence[Mapping[str, object]], *, project: str | None = None
+    ) -> list[Job]:
+        """Record a job for each of them, all or none, in one transaction; none is an array. Raises what `submit` raises."""
+        specs = [read_job(Document.of(document)) for document in documents]
+        self._check_room(len(specs))
+        now_us = self._clock.now_us()
+        with self._store.write() as unit:
+            each = zip(specs, documents, strict=True)
+            jobs = [self._new_job(unit, actor, spec, document, project, None, now_us) for spec, document in each]
+            _record(unit, jobs)
+        self._wake()
+        return jobs
+
+    def _check_room(self, count: int) -> None:
+        self._check_space()
+        if len(self._world.jobs) + count > LIVE_JOBS_MAX:
+            raise TooMany("unfinished jobs", LIVE_JOBS_MAX, "Wait until some have ended, or stop some: `xl stop`.")
 
     def _new_job(
         self,
@@ -196,10 +214,9 @@ def _check_deadline(spec: JobSpec, document: Mapping[str, object], now_us: int) 
         raise InvalidDocument(of.source, (problem,))
 
 
-def _record(unit: Unit, job: Job) -> list[Job]:
-    """Write it with its file, roles and replicas, or each element of its array; all of them, first index first."""
-    unit.specs.put(job.kept)
-    jobs = [job] if not job.spec.array else _elements(unit, job)
+def _record(unit: Unit, jobs: Sequence[Job]) -> None:
+    """Write them with their files, roles and replicas."""
+    unit.specs.put(*{job.spec_id: job.kept for job in jobs}.values())
     roles = [Role(role_id(one.id, MAIN_ROLE), one.id, MAIN_ROLE, one.spec.nodes, gang=True) for one in jobs]
     unit.jobs.put(*jobs)
     unit.roles.put(*roles)
@@ -207,7 +224,6 @@ def _record(unit: Unit, job: Job) -> list[Job]:
         *(Replica(replica_id(role.id, rank), role.id, role.job, rank) for role in roles for rank in range(role.replicas))
     )
     unit.events.append(*(_submitted(one) for one in jobs))
-    return jobs
 
 
 def _elements(unit: Unit, job: Job) -> list[Job]:
