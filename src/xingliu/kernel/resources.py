@@ -3,7 +3,7 @@
 Kinds: `cpu` in millicores, `memory` in bytes, `gpu.<flavor>` in milli-GPU, `cpu.<flavor>` (queues count cores by flavor).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 
 CPU = "cpu"
 MEMORY = "memory"
@@ -37,6 +37,9 @@ class Resources(Mapping[str, int]):
 
     def __len__(self) -> int:
         return len(self._amounts)
+
+    def items(self) -> ItemsView[str, int]:
+        return self._amounts.items()
 
     def __hash__(self) -> int:
         return hash(tuple(self._amounts.items()))

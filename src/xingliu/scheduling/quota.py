@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from xingliu.kernel.ids import FlavorName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import MILLI, Resources, cpu_of, gpu_of
@@ -75,6 +76,8 @@ class Quotas:
         self._fixed: dict[QueueName, Resources] = {}
         self._going: dict[QueueName, Resources] = {}
         self._holders: dict[Holder, Resources] = {}
+        self._empty_blocks: dict[object, Block | None] = {}
+        self._blocks_now: dict[object, Block | None] = {}
         self._count(running)
 
     def _count(self, running: Running) -> None:
@@ -125,7 +128,16 @@ class Quotas:
         """What stands against it now, or, with `empty`, even if all queues held nothing.
 
         `promised`: it was admitted before, so what others keep for themselves came later.
+        The answer is remembered for jobs that are alike in what it depends on, until anyone is charged.
         """
+        known = self._empty_blocks if empty else self._blocks_now
+        whose = (job.user, job.project) if self.personal else None
+        key = (job.queue, job.preemptible, whose, cost, promised)
+        if key not in known:
+            known[key] = self._block(job, cost, empty=empty, promised=promised)
+        return known[key]
+
+    def _block(self, job: PendingJob, cost: Resources, *, empty: bool, promised: bool) -> Block | None:
         found = self._blocks(job, cost, empty=empty)
         return next((block for block in found if not (promised and block.bound is Bound.LEND)), None)
 
@@ -232,7 +244,7 @@ class Quotas:
         finally:
             self._going = going
 
-    @property
+    @cached_property
     def personal(self) -> bool:
         """Whether it matters whose a job is."""
         return any(view.user_limit is not None or view.project_limit is not None for view in self._queues.values())
@@ -248,7 +260,7 @@ class Quotas:
         in_use, fixed, holders = dict(self._in_use), dict(self._fixed), dict(self._holders)
         for gone in leaving:
             self._drop(gone)
-        found = self.block(job, cost, promised=promised)
+        found = self._block(job, cost, empty=False, promised=promised)
         self._in_use, self._fixed, self._holders = in_use, fixed, holders
         return found
 
@@ -280,6 +292,7 @@ class Quotas:
 
     def take(self, job: PendingJob, cost: Resources) -> None:
         """Charge it to its whole path."""
+        self._blocks_now = {}
         for view in self.path(job.queue):
             self._in_use[view.name] = self.in_use(view.name) + cost
             if not job.preemptible:

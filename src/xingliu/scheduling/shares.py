@@ -24,9 +24,13 @@ def held_us(amounts: Mapping[str, int], whole: Resources) -> int:
 
 @dataclass(slots=True)
 class _Held:
+    """`share`: of these amounts, None until it is asked for."""
+
     amounts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    share: int | None = None
 
     def add(self, charge: Resources, times: int) -> None:
+        self.share = None
         for kind, amount in charge.items():
             self.amounts[kind] += amount * times
 
@@ -60,4 +64,6 @@ class Shares:
         return self._of(held) if held is not None else 0
 
     def _of(self, held: _Held) -> int:
-        return held_us(held.amounts, self._capacity())
+        if held.share is None:
+            held.share = held_us(held.amounts, self._capacity())
+        return held.share
