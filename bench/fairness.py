@@ -99,7 +99,7 @@ def by_tenant(ours: Findings, peer: Findings) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder that has philly/philly_jobs_sia.csv.gz in it")
-    parser.add_argument("--weeks", default="4-5", help="of the trace, from 0 to 15; the first and the last: 4-5 by default")
+    parser.add_argument("--weeks", default="2-3", help="of the trace, from 0 to 15; the first and the last: 2-3 by default")
     parser.add_argument("--nodes", type=int, default=64, help="of 8 GPUs")
     given = parser.parse_args()
     first, _, last = given.weeks.partition("-")

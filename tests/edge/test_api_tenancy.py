@@ -135,6 +135,14 @@ def test_a_queues_and_a_nodes_figures_leave_others_out(cloud: Served, acme: Some
     assert own + others == everyones - len(cloud.admin.items("/v1/jobs", project="default/default", active=True))
 
 
+def test_who_used_a_queue_is_told_to_their_own_tenant_alone(cloud: Served, acme: Someone, beta: Someone) -> None:
+    path = f"/v1/queues/{cloud.admin.items('/v1/queues')[0]['name']}/users"
+    everyone, seen = cloud.admin.get(path).json(), beta.get(path).json()
+    names = {one["user"] for one in everyone["items"]}
+    assert acme.id in names and len(names) == everyone["of"] == seen["of"]
+    assert {one["user"] for one in seen["items"]} == {name for name in names if name.startswith("beta/")} != names
+
+
 def test_a_viewer_sees_and_changes_nothing(cloud: Served, acme: Someone) -> None:
     viewer = cloud.user(f"v{uuid4().hex[:6]}", "acme", ("viewer", "acme/nlp"))
     job = acme.items("/v1/jobs")[0]["id"]

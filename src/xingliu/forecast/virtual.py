@@ -25,7 +25,7 @@ class VirtualCloud:
         self.pending = {job.id: job for job in snapshot.pending}
         self._running: dict[int, RunningJob] = {}  # by a number: what still lets go of one attempt may start another
         self._ends: list[tuple[int, JobId, int]] = []
-        self._uses = Uses(snapshot.fair, snapshot.used)
+        self._uses = Uses(snapshot.fair, snapshot.used, now_us=snapshot.now_us)
         for job in snapshot.running:
             limit_us = guessed_ends_us.get(job.id, job.ends_us)
             self._run(job, limit_us if job.leaves_us is None else job.leaves_us)

@@ -60,11 +60,11 @@ class Uses:
     What is held has a key of its own. Time goes on; where it goes back, or a half-life is over, all is added up anew.
     """
 
-    def __init__(self, rules: FairShare, used: Iterable[Used] = ()) -> None:
+    def __init__(self, rules: FairShare, used: Iterable[Used] = (), *, now_us: int = 0) -> None:
         self._rules, self._fading = rules, Fading(rules.half_life_us)
         self._records: dict[Who, Used] = {(one.queue, one.user): one for one in used}
         self._held: dict[object, _Held] = {}
-        self._begin(0)
+        self._begin(now_us)
 
     def _begin(self, now_us: int) -> None:
         """Add up anew."""
