@@ -15,7 +15,7 @@ from xingliu.cli.session import Session
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Jobs": {
         "run": ("submit", "Plan a job, show its price and expected start, submit it."),
-        "plan": ("submit", "Say what would happen to a job file; change nothing."),
+        "plan": ("submit", "Say what would happen to a job; record nothing."),
         "ps": ("jobs", "List jobs that wait or run."),
         "why": ("why", "Say why a job is where it is, when it starts, and what would start it sooner."),
         "change": ("change", "Ask for something else for a job that waits; it keeps its place."),

@@ -124,7 +124,7 @@ def plan(session: Session, /, file_or_command: tuple[str, ...], **options: Any) 
 
     \b
     xl plan hello.yaml
-    xl plan train.yaml --nodes 8 --nodes 16 --gpu L40S:4 --time-limit 6h --queue night
+    xl plan train.yaml --nodes 8 --nodes 16 --gpu L40S:4 --queue night
     xl plan --gpu H100:8 -- python train.py
     xl plan hello.yaml && xl run -y hello.yaml     only if it starts at once
     """
