@@ -9,17 +9,22 @@ from xingliu.workloads.model import PendingReason
 
 
 def advise(scene: Scene, job: JobId) -> Advice | None:
-    """What would start `job`. None where nothing has to change: it does not wait, or others are stopped for it already."""
+    """What would start `job`. None where nothing has to change: it does not wait, or others are stopped for it already.
+
+    Where too many wait to decide all of them again, what changes for others too is not looked at.
+    """
     wait = scene.waits.get(job)
     if wait is None or wait.reason is PendingReason.PREEMPTION_IN_PROGRESS:
         return None
     asked, tried = scene.jobs[job], list[ChangeKind]()
     for ladder in own_ladders(scene.snapshot, asked):
+        if scene.is_large and not ladder.falling and any(scene.needs_all(ladder.alter(value)) for value in ladder.values):
+            continue
         tried.append(ladder.kind)
         if (found := _climb(ladder, scene)) is not None:
             value, effect = found
             return Advice(Change(ladder.kind, job, ladder.before, value), effect, tuple(tried))
-    for kind, candidates in cloud_candidates(scene.snapshot, asked, wait):
+    for kind, candidates in cloud_candidates(scene.snapshot, asked, wait) if not scene.is_large else ():
         tried.append(kind)
         for change, cloud in candidates:
             if (then := scene.with_cloud(cloud, job)) is not None:

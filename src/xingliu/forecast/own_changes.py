@@ -7,7 +7,7 @@ from typing import Any
 from xingliu.forecast.change import ChangeKind, Value
 from xingliu.kernel.ids import QueueName
 from xingliu.scheduling.model import Part, PendingJob, QueueView, Snapshot
-from xingliu.scheduling.room import suits
+from xingliu.scheduling.room import Stock, amount_asked, suits
 from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
 
 CORE_MILLI, GB, HOUR_US = 1000, 10**9, 3600 * 10**6
@@ -31,24 +31,47 @@ class Ladder:
 def own_ladders(snapshot: Snapshot, job: PendingJob) -> Iterator[Ladder]:
     """From cheap to dear. Held itself, it can only be released; while its queue is held, only wait in another.
 
-    What is asked of nodes is looked at where the job has one part.
+    A priority, or that it is preemptible, may have others stopped for it; by all else it is to fit into what is free. What
+    is asked of nodes is looked at where the job has one part.
     """
     if job.held:
         yield Ladder(ChangeKind.RELEASE, before=True, values=(False,), alter=lambda to: replace(job, held=to))
         return
-    yield Ladder(ChangeKind.QUEUE, job.queue, _queues(snapshot, job), lambda to: replace(job, queue=QueueName(to)))
+    stock = Stock.of(snapshot.nodes)
+    yield _fitting(stock, Ladder(ChangeKind.QUEUE, job.queue, _queues(snapshot, job), lambda to: replace(job, queue=to)))
     if any(view.held for view in path(snapshot, job.queue)):
         return
     part = job.parts[0] if len(job.parts) == 1 else None
-    if part is not None:
-        yield from _of_node(snapshot, job, part)
+    for ladder in _of_node(snapshot, job, part) if part is not None else ():
+        yield _fitting(stock, ladder)
     limits = [to for to in TIME_LIMITS_US if job.time_left_us is None or to < job.time_left_us]
-    yield Ladder(ChangeKind.TIME_LIMIT, job.time_left_us, limits, lambda to: replace(job, time_left_us=to), True)
+    shorter = Ladder(ChangeKind.TIME_LIMIT, job.time_left_us, limits, lambda to: replace(job, time_left_us=to), True)
+    yield _fitting(stock, shorter)
     if not job.preemptible:
         yield Ladder(ChangeKind.PREEMPTIBLE, before=False, values=(True,), alter=lambda to: replace(job, preemptible=to))
-    if part is not None:
-        yield from _smaller(job, part)
+    for ladder in _smaller(job, part) if part is not None else ():
+        yield _fitting(stock, ladder)
     yield _more_urgent(job)
+
+
+def _fitting(stock: Stock, ladder: Ladder) -> Ladder:
+    """Without the values with which it does not fit into what is free now."""
+    if ladder.falling:
+        fits = bool(ladder.values) and _fits(stock, ladder.alter(ladder.values[-1]))
+        return ladder if fits else replace(ladder, values=())
+    return replace(ladder, values=[value for value in ladder.values if _fits(stock, ladder.alter(value))])
+
+
+def _fits(stock: Stock, job: PendingJob) -> bool:
+    """Whether each of its parts does, by itself."""
+    return all(
+        any(
+            shelf.count(amount_asked(part.request), part.replicas) == part.replicas
+            for flavor, shelf in stock.shelves.items()
+            if suits(part.request.gpu, stock.models[flavor])
+        )
+        for part in job.parts
+    )
 
 
 def _of_node(snapshot: Snapshot, job: PendingJob, part: Part) -> Iterator[Ladder]:
@@ -96,7 +119,7 @@ def path(snapshot: Snapshot, queue: QueueName | None) -> list[QueueView]:
     return found
 
 
-def _queues(snapshot: Snapshot, job: PendingJob) -> list[str]:
+def _queues(snapshot: Snapshot, job: PendingJob) -> list[QueueName]:
     """The other leaves, by name."""
     parents = {view.parent for view in snapshot.queues}
     return sorted(view.name for view in snapshot.queues if view.name not in parents and view.name != job.queue)

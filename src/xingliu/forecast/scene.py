@@ -11,9 +11,12 @@ from dataclasses import replace
 from xingliu.forecast.change import Effect
 from xingliu.kernel.ids import JobId, QueueName
 from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot
+from xingliu.scheduling.room import Stock
+from xingliu.scheduling.running import Running
 from xingliu.workloads.model import PendingReason, Wait
 
 Decide = Callable[[Snapshot], Plan]
+ALL_MAX = 1_000
 NEVER_FIRST = (PendingReason.INVALID_REQUEST, PendingReason.HELD, PendingReason.EXCEEDS_LIMIT)
 
 
@@ -21,7 +24,8 @@ class Scene:
     """A snapshot with `plan`, which is what `decide` makes of it."""
 
     def __init__(self, snapshot: Snapshot, plan: Plan, decide: Decide) -> None:
-        self.snapshot, self.plan, self._decide = snapshot, plan, decide
+        nodes, running = Stock.of(snapshot.nodes), Running.of(snapshot.running)
+        self.snapshot, self.plan, self._decide = replace(snapshot, nodes=nodes, running=running), plan, decide
         self.jobs = {job.id: job for job in snapshot.pending}
         stays = plan.stays
         self.waits: dict[JobId, Wait] = {stay.job: stay.wait for stay in stays}
@@ -40,17 +44,34 @@ class Scene:
         for job in sorted(snapshot.pending, key=lambda job: (job.submitted_us, job.id)) if self._acting else ():
             self._earliest.setdefault(job.queue, job.id)
 
-    def with_job(self, altered: PendingJob) -> Effect | None:
-        """What becomes of the waiting job if it is this instead; None where it goes on waiting."""
+    @property
+    def is_large(self) -> bool:
+        """Whether too many wait to decide all of them again for one answer."""
+        return len(self.jobs) > ALL_MAX
+
+    def needs_all(self, altered: PendingJob) -> bool:
+        """Whether others may be decided otherwise, before it, when it leaves its place for that of `altered`."""
         job = self.jobs[altered.id]
-        moves = altered.queue != job.queue or altered.preemptible != job.preemptible
-        acts = job.id in self._acting or job.id in self._blocking
-        others = self.jobs if moves and (acts or self._acting) else self._needed(altered)
+        if altered.queue == job.queue and altered.preemptible == job.preemptible:
+            return False
+        if job.id in self._acting or job.id in self._blocking:
+            return True
+        first = self._earliest.get(altered.queue)
+        leads = first is None or (job.submitted_us, job.id) < (self.jobs[first].submitted_us, first)
+        return bool(self._acting) and (self._earliest.get(job.queue) == job.id or leads)
+
+    def with_job(self, altered: PendingJob) -> Effect | None:
+        """What becomes of the waiting job if it is this instead; None where it goes on waiting, even if nobody else did."""
+        if self._effect(replace(self.snapshot, pending=(altered,)), altered.id) is None:
+            return None
+        others = self.jobs if self.needs_all(altered) else self._needed(altered)
         pending = (*(self.jobs[other] for other in others if other != altered.id), altered)
         return self._effect(replace(self.snapshot, pending=pending), altered.id)
 
     def with_cloud(self, changed: Snapshot, job: JobId) -> Effect | None:
-        """What becomes of it in a cloud that is changed for all."""
+        """What becomes of it in a cloud that is changed for all; None where it goes on waiting, even if nobody else did."""
+        if self._effect(replace(changed, pending=(self.jobs[job],)), job) is None:
+            return None
         return self._effect(changed, job)
 
     def _needed(self, altered: PendingJob) -> Iterable[JobId]:
