@@ -197,6 +197,7 @@ NEXT = {
     StopWhy.HOLD: "held",
     StopWhy.TIME_LIMIT: "TIMED_OUT",
     StopWhy.RANK_ENDED: "restart rules",
+    StopWhy.ROLE_ENDED: "SUCCEEDED",
     StopWhy.PREEMPT: "waits in its old place, and goes on from what it saved in ckpt; that counts as no restart",
     StopWhy.RECLAIM: "waits in its old place",
 }

@@ -426,7 +426,7 @@ def test_an_outcome_claims_no_more_than_its_record(fresh: Gang, phase: Phase, st
     assert outcome is not Outcome.TIMED_OUT or fresh.job.stop_why is StopWhy.TIME_LIMIT
     assert outcome is not Outcome.CANCELLED or fresh.job.stop_why is not None
     attempt = replace(fresh.attempts[0], outcome=outcome, exit_code=record.exit_code)
-    assert describe(attempt).startswith("rank 0 ")
+    assert describe(fresh.job, attempt).startswith("rank 0 ")
     assert cause_of(attempt) in ("node-failure", "launch-failure", f"exit:{record.exit_code}")
 
 

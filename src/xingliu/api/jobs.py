@@ -103,7 +103,8 @@ def list_attempts(
     after: Annotated[int, Query(ge=0, le=2**53, description="How many to skip: `next` of the page before.")] = 0,
 ) -> Page[AttemptOut]:
     """Every attempt of every rank, by number, then rank."""
-    found = [attempt_out(attempt, lease) for attempt, lease in control.jobs.attempts(asker, job)]
+    spec = control.jobs.get(asker, job).spec
+    found = [attempt_out(spec, attempt, lease) for attempt, lease in control.jobs.attempts(asker, job)]
     more = len(found) > after + limit
     return Page(items=found[after : after + limit], next=str(after + limit) if more else None)
 

@@ -13,9 +13,10 @@ from xingliu.forecast.change import Advice
 from xingliu.forecast.change_words import change_command, change_sentence
 from xingliu.scheduling.deadlines import Due
 from xingliu.scheduling.line import Position
+from xingliu.scheduling.model import Seat
 from xingliu.training.telling import Standing
 from xingliu.workloads.arrays import ArrayPart
-from xingliu.workloads.model import Attempt, Job, Lease, ResourceRequest, Wait
+from xingliu.workloads.model import Attempt, Job, JobSpec, Lease, ResourceRequest, Wait
 from xingliu.workloads.spec import job_document
 
 
@@ -48,8 +49,20 @@ class PartOut(Out):
     max_parallel: int | None
 
 
+class RoleOut(Out):
+    """A part of a job; its ranks in the job follow those of the roles before it."""
+
+    name: str
+    nodes: int
+    resources: RequestOut
+
+
 class JobOut(Out):
-    """A job. Instants and spans in microseconds; `spec` is the file as it was accepted."""
+    """A job. Instants and spans in microseconds; `spec` is the file as it was accepted.
+
+    `nodes`: of all its roles; `resources`: of each node, null where each role has its own; `stop_when`: the roles whose end
+    is the job's, none where all have to end.
+    """
 
     id: str
     name: str
@@ -72,7 +85,9 @@ class JobOut(Out):
     signal: int | None
     message: str
     wait: WaitOut | None
-    resources: RequestOut
+    resources: RequestOut | None
+    roles: list[RoleOut]
+    stop_when: list[str]
     time_limit_us: int | None
     deadline_us: int | None
     array: PartOut | None
@@ -171,10 +186,15 @@ class SavedOut(Out):
 
 
 class AttemptOut(Out):
-    """One try at one rank, and the lease it held; `saved` is the last checkpoint seen of it."""
+    """One try at one rank, and the lease it held; `saved` is the last checkpoint seen of it.
+
+    `role` and the rank in it are null for a job without roles.
+    """
 
     number: int
     rank: int
+    role: str | None
+    role_rank: int | None
     node: str
     gpus: list[int]
     opened_us: int
@@ -203,6 +223,7 @@ class ListPriceOut(Out):
 
 class SeatOut(Out):
     rank: int
+    role: str | None
     node: str
     gpus: list[int]
 
@@ -241,7 +262,7 @@ def job_out(job: Job) -> JobOut:
         stop_why=job.stop_why.value if job.stop_why else None,
         held=job.held,
         priority=spec.priority.value,
-        nodes=spec.nodes,
+        nodes=spec.all_nodes,
         attempt=job.attempt,
         submitted_us=job.submitted_us,
         started_us=job.started_us,
@@ -252,7 +273,9 @@ def job_out(job: Job) -> JobOut:
         signal=job.signal,
         message=job.message,
         wait=_wait(job.wait) if job.wait is not None else None,
-        resources=_request(spec.resources),
+        resources=None if spec.roles else _request(spec.resources),
+        roles=[RoleOut(name=role.name, nodes=role.nodes, resources=_request(role.resources)) for role in spec.roles],
+        stop_when=list(spec.stop_when),
         time_limit_us=spec.time_limit_us,
         deadline_us=spec.deadline_us,
         array=_part(job.array) if job.array is not None else None,
@@ -329,16 +352,19 @@ def _planned(plan: JobPlan, change: Mapping[str, Any]) -> PlannedOut:
         eta=eta_out(plan.forecast),
         list_price=_price(plan.quote) if plan.quote else None,
         due=_due(plan.due),
-        seats=[SeatOut(rank=seat.rank, node=seat.node, gpus=list(seat.gpus)) for seat in plan.forecast.expectation.seats],
+        seats=[_seat(plan.spec, seat) for seat in plan.forecast.expectation.seats],
         spec=job_document(plan.spec),
     )
 
 
-def attempt_out(attempt: Attempt, lease: Lease) -> AttemptOut:
+def attempt_out(spec: JobSpec, attempt: Attempt, lease: Lease) -> AttemptOut:
     saved = attempt.saved
+    role, role_rank = spec.role_of(attempt.rank) if spec.roles else (None, None)
     return AttemptOut(
         number=attempt.number,
         rank=attempt.rank,
+        role=role,
+        role_rank=role_rank,
         node=lease.node,
         gpus=list(lease.gpus),
         opened_us=lease.opened_us,
@@ -354,6 +380,10 @@ def attempt_out(attempt: Attempt, lease: Lease) -> AttemptOut:
         memory_peak_bytes=attempt.memory_peak_bytes,
         saved=None if saved is None else SavedOut(path=saved.path, state=saved.state, seen_us=saved.seen_us),
     )
+
+
+def _seat(spec: JobSpec, seat: Seat) -> SeatOut:
+    return SeatOut(rank=seat.rank, role=seat.role if spec.roles else None, node=seat.node, gpus=list(seat.gpus))
 
 
 def _part(part: ArrayPart) -> PartOut:

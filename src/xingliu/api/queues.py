@@ -214,7 +214,7 @@ def _in_line(position: int, job: Job) -> InLineOut:
         user=job.user,
         queue=job.queue,
         priority=job.spec.priority.value,
-        nodes=job.spec.nodes,
+        nodes=job.spec.all_nodes,
         submitted_us=job.submitted_us,
         deadline_us=job.spec.deadline_us,
         reason=job.wait.reason.value if job.wait is not None else None,

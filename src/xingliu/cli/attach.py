@@ -20,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from xingliu.cli.client import Client, part
 from xingliu.cli.errors import ApiProblem, CloudUnreachable
 from xingliu.cli.jobs import job_argument
+from xingliu.cli.roles import rank_in_job
 from xingliu.cli.session import Session
 
 END_OF_INPUT = b"\x04"
@@ -29,9 +30,10 @@ CHUNK_BYTES = 65536
 @click.command(epilog="Exit code: the command's own.")
 @job_argument
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]")
-@click.option("--rank", type=click.IntRange(min=0), default=0, show_default=True, help="Which replica.")
+@click.option("--role", help="Of which role the replica is.")
+@click.option("--rank", type=click.IntRange(min=0), default=0, show_default=True, help="Which replica, with --role of that role.")
 @click.pass_obj
-def attach(session: Session, job: str, command: tuple[str, ...], rank: int) -> int:
+def attach(session: Session, job: str, command: tuple[str, ...], role: str | None, rank: int) -> int:
     """Open a shell inside a running replica.
 
     It runs beside the replica: same sandbox, same user, same limits.
@@ -39,9 +41,11 @@ def attach(session: Session, job: str, command: tuple[str, ...], rank: int) -> i
     \b
     xl attach train
     xl attach train --rank 1
+    xl attach rl-run --role rollout --rank 3
     xl attach train -- nvidia-smi
     """
-    with _connected(session.client, job, rank) as socket:
+    found = session.client.get(f"/v1/jobs/{part(job)}")
+    with _connected(session.client, job, rank_in_job(found, role, rank)) as socket:
         socket.send(json.dumps({"command": list(command)}))
         with _raw_terminal():
             return _Shell(socket).run()
@@ -50,7 +54,6 @@ def attach(session: Session, job: str, command: tuple[str, ...], rank: int) -> i
 @contextlib.contextmanager
 def _connected(client: Client, job: str, rank: int) -> Iterator[ClientConnection]:
     """Raises ApiProblem, CloudUnreachable."""
-    client.get(f"/v1/jobs/{part(job)}")
     url = f"{client.url.replace('http', 'ws', 1)}/v1/jobs/{part(job)}/attach?rank={rank}"
     headers = client.headers()
     try:

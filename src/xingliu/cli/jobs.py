@@ -12,10 +12,10 @@ from xingliu.cli.following import FINAL, ending
 from xingliu.cli.output import (
     print_json,
     print_table,
-    show_request,
     show_span,
     show_time,
 )
+from xingliu.cli.roles import show_each
 from xingliu.cli.session import Session, json_option
 
 Json = dict[str, Any]
@@ -107,7 +107,7 @@ def _print_jobs(jobs: Sequence[Json], *, everything: bool) -> None:
             job["project"],
             "HELD" if job.get("held") and job["state"] == "PENDING" else job["state"],
             job["nodes"],
-            show_request(job.get("resources")),
+            show_each(job),
             show_time(job["submitted_us"]),
             ran(job),
             why_short(job),

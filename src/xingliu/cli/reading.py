@@ -14,9 +14,13 @@ TAIL_BYTES = 1 << 16
 
 @dataclass
 class Source:
-    """One replica's log: how far it was read, the line that is not complete yet, and whether there may be more."""
+    """One replica's log: how far it was read, the line that is not complete yet, and whether there may be more.
+
+    `name`: what stands before its lines.
+    """
 
     rank: int
+    name: str
     offset: int = 0
     rest: bytes = b""
     ended: bool = False
@@ -38,11 +42,15 @@ class _Try:
 class LogReader:
     """Writes to standard output what the replicas wrote, `[rank] ` before each line where there are several.
 
+    With roles it is `[learner 0] `; `rank` counts within `role`, where one is given.
+
     Attempts come in order, each announced by `-- attempt N --` on standard error when there is more than one.
     """
 
-    def __init__(self, client: Client, job: str, *, attempt: int | None = None, rank: int | None = None) -> None:
-        self._client, self._job, self._attempt, self._rank = client, job, attempt, rank
+    def __init__(
+        self, client: Client, job: str, *, attempt: int | None = None, rank: int | None = None, role: str | None = None
+    ) -> None:
+        self._client, self._job, self._attempt, self._rank, self._role = client, job, attempt, rank, role
         self._tries: dict[int, _Try] = {}
         self._announced = 1
 
@@ -76,10 +84,12 @@ class LogReader:
 
     def _load(self) -> None:
         for found in self._client.pages(f"/v1/jobs/{part(self._job)}/attempts"):
-            number, rank = found["number"], found["rank"]
-            if self._attempt in (None, number) and self._rank in (None, rank):
+            number, rank, role = found["number"], found["rank"], found.get("role")
+            counted = rank if self._role is None else found["role_rank"]
+            if self._attempt in (None, number) and self._rank in (None, counted) and self._role in (None, role):
                 one = self._tries.setdefault(number, _Try(number))
-                one.sources.setdefault(rank, Source(rank)).ended = found.get("outcome") is not None
+                name = f"{role} {found['role_rank']}" if role else str(rank)
+                one.sources.setdefault(rank, Source(rank, name)).ended = found.get("outcome") is not None
 
     def _in_order(self) -> list[_Try]:
         return [self._tries[number] for number in sorted(self._tries)]
@@ -136,12 +146,12 @@ def prefixed(source: Source, data: bytes) -> bytes:
     *lines, source.rest = (source.rest + data).split(b"\n")
     if len(source.rest) > CHUNK_BYTES:
         lines, source.rest = [*lines, source.rest], b""
-    return b"".join(b"[%d] %s\n" % (source.rank, line) for line in lines)
+    return b"".join(b"[%s] %s\n" % (source.name.encode(), line) for line in lines)
 
 
 def _flush(source: Source) -> None:
     if source.rest:
-        _write(b"[%d] %s\n" % (source.rank, source.rest))
+        _write(b"[%s] %s\n" % (source.name.encode(), source.rest))
         source.rest = b""
 
 

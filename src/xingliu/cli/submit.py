@@ -192,9 +192,11 @@ def _folder(document: Json, home: Path) -> Path | None:
 
 def show_plan(planned: Json, *, err: bool = False) -> None:
     spec = planned.get("spec") or {}
-    nodes = spec.get("nodes", 1)
+    roles = spec.get("roles") or {}
+    nodes = sum(role.get("nodes", 1) for role in roles.values()) or spec.get("nodes", 1)
+    parts = f" for {' and '.join(roles)}" if roles else ""
     many = f"an array of {sum(map(len, read_spans(spec['array'])))} jobs, each on " if spec.get("array") else ""
-    click.echo(f"{spec.get('name', 'job')}: {many}{nodes} {'node' if nodes == 1 else 'nodes'}{_places(planned)}", err=err)
+    click.echo(f"{spec.get('name', 'job')}: {many}{nodes} {'node' if nodes == 1 else 'nodes'}{parts}{_places(planned)}", err=err)
     if planned["verdict"] == "now":
         click.echo("starts now", err=err)
     else:

@@ -10,7 +10,8 @@ from xingliu.cli.client import Client
 from xingliu.cli.errors import CloudUnreachable
 from xingliu.cli.jobs import ran, why_short
 from xingliu.cli.nodes import in_use
-from xingliu.cli.output import print_json, show_request, show_resources, show_time, table_lines
+from xingliu.cli.output import print_json, show_resources, show_time, table_lines
+from xingliu.cli.roles import show_each
 from xingliu.cli.session import Session, json_option
 
 Json = dict[str, Any]
@@ -59,7 +60,7 @@ def _frame(client: Client) -> list[str]:
             job["project"],
             job["state"],
             job["nodes"],
-            show_request(job.get("resources")),
+            show_each(job),
             ran(job),
             why_short(job),
         )

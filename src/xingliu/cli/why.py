@@ -9,6 +9,7 @@ from xingliu.cli.client import part
 from xingliu.cli.following import FINAL, ending
 from xingliu.cli.jobs import job_argument
 from xingliu.cli.output import now_us, print_json, show_amount, show_cores, show_span, show_start, show_time
+from xingliu.cli.roles import rank_lines
 from xingliu.cli.session import Session, json_option
 from xingliu.kernel.units import show_bytes
 
@@ -96,6 +97,8 @@ def _tell_state(session: Session, answer: Json) -> None:
     if standing := answer.get("standing"):
         click.echo(f"  {standing['sentence']}")
         click.echo(f"  {_span(standing)}")
+    for line in rank_lines(session.client, job):
+        click.echo(f"  {line}")
 
 
 def _span(standing: Json) -> str:

@@ -101,7 +101,9 @@ def _stop(job: Job) -> Stop | None:
 
 def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], python: str | None, node_ips: Sequence[str]) -> Launch:
     job, lease = gang.job, gang.leases[rank]
-    request = job.spec.resources
+    name, _ = job.spec.role_of(rank)
+    role = next(role for role in job.spec.parts if role.name == name)
+    request = role.resources
     return Launch(
         lease=lease.id,
         job=job.id,
@@ -109,7 +111,7 @@ def _launch(gang: Gang, rank: int, *, uid: int, secrets: dict[str, str], python:
         node=lease.node,
         rank=rank,
         uid=uid,
-        script=job.spec.run,
+        script=role.run,
         setup=job.spec.setup,
         environment=environment(gang, rank, node_ips=node_ips, secrets=secrets),
         secrets=tuple(secrets.values()),

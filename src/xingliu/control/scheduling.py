@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from xingliu.control.discretion import unnamed
 from xingliu.control.errors import StalePlan
 from xingliu.control.launches import Launches
-from xingliu.control.placing import place_job
+from xingliu.control.placing import Address, place_job
 from xingliu.control.ports import Launcher, Store, Unit
 from xingliu.control.settling import Settling
 from xingliu.control.world import World
@@ -94,9 +94,12 @@ class Scheduling:
         job = self._world.jobs.get(stay.job)
         return job is None or job.wait is None or job.wait.reason is not stay.wait.reason or job.claim != stay.claim
 
-    def _addresses(self, placements: Sequence[Place]) -> dict[JobId, tuple[str, int]]:
-        """Where each gang will meet: rank 0's node and a port free there now."""
-        return {place.job: self._launcher.address(place.seats[0].node) for place in placements}
+    def _addresses(self, placements: Sequence[Place]) -> dict[JobId, dict[str, Address]]:
+        """Where each role of a gang will meet: its rank 0's node and a port free there now."""
+        return {
+            place.job: {seat.role: self._launcher.address(seat.node) for seat in place.seats if seat.role_rank == 0}
+            for place in placements
+        }
 
     def _check_fresh(self, unit: Unit, jobs: Jobs, plan: Plan, snapshot: Snapshot) -> None:
         """New submissions and ends do not make a plan stale; a changed node, queue or placed job does. Raises StalePlan."""
@@ -113,13 +116,12 @@ class Scheduling:
                 raise StalePlan(plan.cycle)
 
     def _record_placements(
-        self, unit: Unit, jobs: Jobs, placements: Sequence[Place], addresses: dict[JobId, tuple[str, int]]
+        self, unit: Unit, jobs: Jobs, placements: Sequence[Place], addresses: dict[JobId, dict[str, Address]]
     ) -> None:
         now_us = self._clock.now_us()
         placings = []
         for place in placements:
-            address, port = addresses[place.job]
-            placings.append(place_job(jobs[place.job], place, address=address, port=port, cycle=self.cycle, now_us=now_us))
+            placings.append(place_job(jobs[place.job], place, addresses=addresses[place.job], cycle=self.cycle, now_us=now_us))
         unit.jobs.put(*(placing.job for placing in placings))
         unit.attempts.put(*(attempt for placing in placings for attempt in placing.attempts))
         unit.leases.put(*(lease for placing in placings for lease in placing.leases))

@@ -13,13 +13,13 @@ from xingliu.control.scope import Scope
 from xingliu.control.world import World, pending_job
 from xingliu.fleet.errors import NotALeaf
 from xingliu.fleet.model import NodeState
-from xingliu.fleet.quote import Quote, quote
+from xingliu.fleet.quote import Quote, quote, together
 from xingliu.forecast.model import Verdict, WhatIf
 from xingliu.kernel.clock import Clock
 from xingliu.kernel.documents import Document
 from xingliu.kernel.errors import Unknown
 from xingliu.kernel.events import EventDraft
-from xingliu.kernel.ids import ArrayId, BlobId, Ids, QueueName, SecretId, element_id, replica_id, role_id
+from xingliu.kernel.ids import ArrayId, BlobId, FlavorName, Ids, QueueName, SecretId, element_id, replica_id, role_id
 from xingliu.kernel.problems import InvalidDocument
 from xingliu.kernel.units import show_duration
 from xingliu.scheduling.deadlines import Due, due
@@ -28,7 +28,7 @@ from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
-from xingliu.workloads.model import MAIN_ROLE, Job, JobSpec, JobState, Replica, Role, Wait
+from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role, RoleSpec, Wait
 from xingliu.workloads.spec import read_job, with_keys
 from xingliu.workloads.specs import keep_spec
 
@@ -179,26 +179,30 @@ class Submissions:
             raise Unknown("blob", blob)
 
     def _quote(self, spec: JobSpec, seats: Sequence[Seat]) -> Quote | None:
-        """At the flavor it would get; before it has one, at the dearest it could."""
-        gpus = spec.resources.gpu.count if spec.resources.gpu else 0
+        """At the flavor that each of its parts would get; before it has one, at the dearest it could."""
+        flavors = {seat.role: seat.flavor for seat in seats}
+        quotes = [self._quote_part(spec, role, flavors.get(role.name)) for role in spec.parts]
+        priced = [each for each in quotes if each is not None]
+        return together(priced, nodes=spec.all_nodes) if len(priced) == len(quotes) else None
+
+    def _quote_part(self, spec: JobSpec, role: RoleSpec, flavor: FlavorName | None) -> Quote | None:
+        gpus = role.resources.gpu.count if role.resources.gpu else 0
         present = {node.flavor for node in list(self._world.nodes.values()) if node.state is not NodeState.RETIRED}
         candidates = [f for f in self._world.flavors.values() if f.name in present and (not gpus or f.gpu)]
-        if seats:
-            candidates = [self._world.flavors[seats[0].flavor]]
-        if not candidates:
-            return None
+        if flavor is not None:
+            candidates = [self._world.flavors[flavor]]
         quotes = [
             quote(
-                flavor,
-                cpu_milli=spec.resources.cpu_milli,
+                candidate,
+                cpu_milli=role.resources.cpu_milli,
                 gpus=gpus,
-                replicas=spec.nodes,
+                replicas=role.nodes,
                 time_limit_us=spec.time_limit_us,
                 currency=self._world.settings.currency,
             )
-            for flavor in candidates
+            for candidate in candidates
         ]
-        return max(quotes, key=lambda found: found.per_hour_minor)
+        return max(quotes, key=lambda found: found.per_hour_minor, default=None)
 
 
 def _called(change: Mapping[str, object]) -> str:
@@ -217,7 +221,9 @@ def _check_deadline(spec: JobSpec, document: Mapping[str, object], now_us: int) 
 def _record(unit: Unit, jobs: Sequence[Job]) -> None:
     """Write them with their files, roles and replicas."""
     unit.specs.put(*{job.spec_id: job.kept for job in jobs}.values())
-    roles = [Role(role_id(one.id, MAIN_ROLE), one.id, MAIN_ROLE, one.spec.nodes, gang=True) for one in jobs]
+    roles = [
+        Role(role_id(one.id, part.name), one.id, part.name, part.nodes, gang=True) for one in jobs for part in one.spec.parts
+    ]
     unit.jobs.put(*jobs)
     unit.roles.put(*roles)
     unit.replicas.put(

@@ -343,7 +343,7 @@ def pending_job(job: Job) -> PendingJob:
         queue=job.queue,
         priority=spec.priority.rank,
         submitted_us=job.submitted_us,
-        parts=(Part(spec.nodes, spec.resources),),
+        parts=tuple(Part(role.nodes, role.resources, role.name) for role in spec.parts),
         held=job.held,
         time_left_us=None if limit_us is None else max(0, limit_us - job.running_us),
         generation=job.generation,
@@ -356,7 +356,8 @@ def pending_job(job: Job) -> PendingJob:
     )
 
 
-def _seat(attempt: Attempt, lease: Lease) -> Seat:
+def _seat(job: Job, attempt: Attempt, lease: Lease) -> Seat:
+    role, role_rank = job.spec.role_of(attempt.rank)
     return Seat(
         rank=attempt.rank,
         node=lease.node,
@@ -365,7 +366,8 @@ def _seat(attempt: Attempt, lease: Lease) -> Seat:
         resources=lease.resources,
         charge=charge_of(lease),
         gpus=lease.gpus,
-        role_rank=attempt.rank,
+        role=role,
+        role_rank=role_rank,
     )
 
 
@@ -378,7 +380,9 @@ def running_job(gang: Gang) -> RunningJob:
         name=job.title,
         queue=job.queue,
         seats=tuple(
-            _seat(attempt, lease) for attempt, lease in zip(gang.attempts, gang.leases, strict=True) if lease.released_us is None
+            _seat(job, attempt, lease)
+            for attempt, lease in zip(gang.attempts, gang.leases, strict=True)
+            if lease.released_us is None
         ),
         ends_us=None if limit_us is None else opened + max(0, limit_us - job.running_us),
         project=job.project,

@@ -8,7 +8,7 @@ from xingliu.forecast.change import ChangeKind, Value
 from xingliu.kernel.ids import QueueName
 from xingliu.scheduling.model import Part, PendingJob, QueueView, Snapshot
 from xingliu.scheduling.room import Stock, amount_asked, suits
-from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
+from xingliu.workloads.model import MAIN_ROLE, GpuRequest, Priority, ResourceRequest
 
 CORE_MILLI, GB, HOUR_US = 1000, 10**9, 3600 * 10**6
 TIME_LIMITS_US = (*(hours * HOUR_US for hours in (720, 168, 72, 48, 24, 12, 8, 4, 2, 1)), HOUR_US // 2, HOUR_US // 6)
@@ -32,7 +32,7 @@ def own_ladders(snapshot: Snapshot, job: PendingJob) -> Iterator[Ladder]:
     """From cheap to dear. Held itself, it can only be released; while its queue is held, only wait in another.
 
     A priority, or that it is preemptible, may have others stopped for it; by all else it is to fit into what is free. What
-    is asked of nodes is looked at where the job has one part.
+    is asked of nodes is looked at where the job has no roles.
     """
     if job.held:
         yield Ladder(ChangeKind.RELEASE, before=True, values=(False,), alter=lambda to: replace(job, held=to))
@@ -41,7 +41,7 @@ def own_ladders(snapshot: Snapshot, job: PendingJob) -> Iterator[Ladder]:
     yield _fitting(stock, Ladder(ChangeKind.QUEUE, job.queue, _queues(snapshot, job), lambda to: replace(job, queue=to)))
     if any(view.held for view in path(snapshot, job.queue)):
         return
-    part = job.parts[0] if len(job.parts) == 1 else None
+    part = job.parts[0] if job.parts[0].role == MAIN_ROLE else None
     for ladder in _of_node(snapshot, job, part) if part is not None else ():
         yield _fitting(stock, ladder)
     limits = [to for to in TIME_LIMITS_US if job.time_left_us is None or to < job.time_left_us]

@@ -69,6 +69,7 @@ class Key:
     Attributes:
         doc: one line, for `--help` and the schema.
         into: the argument of the table's `make` it becomes, and the attribute it is written back from; "" is neither.
+        unless: the key that stands for it: one of the two is required.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Key:
     doc: str
     into: str | None = None
     required: bool = False
+    unless: str = ""
 
     @property
     def attribute(self) -> str:
@@ -135,7 +137,7 @@ def read_table(table: Table, entry: Entry) -> object:
         else:
             _read_key(keys[name], entry.at(name, value), read)
     for key in table.keys:
-        if key.required and key.name not in entry.value:
+        if key.required and entry.value.keys().isdisjoint((key.name, key.unless)):
             _note_missing(key, entry)
     if len(entry.problems) > before:
         raise Bad
@@ -184,7 +186,7 @@ def write_table(table: Table, made: object) -> dict[str, object]:
         if not key.attribute:
             continue
         value = getattr(made, key.attribute)
-        if key.required or (value is not None and value != _default(made, key.attribute)):
+        if (key.required and not key.unless) or (value is not None and value != _default(made, key.attribute)):
             written[key.name] = key.shape.write(value)
     return written
 
@@ -198,10 +200,12 @@ def _default(made: object, attribute: str) -> object:
 
 def table_schema(table: Table) -> dict[str, object]:
     """The JSON Schema of a mapping with these keys."""
+    either = [{"required": [name]} for key in table.keys if key.unless for name in (key.name, key.unless)]
     return {
         "type": "object",
         "properties": {key.name: {"description": key.doc, **key.shape.schema} for key in table.keys},
-        "required": [key.name for key in table.keys if key.required],
+        "required": [key.name for key in table.keys if key.required and not key.unless],
+        **({"anyOf": either} if either else {}),
         "additionalProperties": False,
     }
 

@@ -15,7 +15,7 @@ from xingliu.scheduling.model import NodeView, Part, PendingJob, Place, StayPend
 from xingliu.scheduling.quota import Block, Bound
 from xingliu.scheduling.room import Amount, Shelf, Spot, amount_asked
 from xingliu.scheduling.wording import amount, counted, listed, quota_amount
-from xingliu.workloads.model import Claim, PendingReason, Wait
+from xingliu.workloads.model import MAIN_ROLE, Claim, PendingReason, Wait
 
 AHEAD_MAX = 20
 NAMES_MAX = 3
@@ -150,7 +150,7 @@ class _Walk:
             rest = f"this cloud has {counted(fitting, 'node')} of one flavor that large"
         else:
             rest = f"the largest node has {amount(largest.free, with_gpus=asked.gpus > 0)}"
-        field = field if len(job.parts) == 1 else f"roles.{part.role}.{field}"
+        field = field if part.role == MAIN_ROLE else f"roles.{part.role}.{field}"
         sentence = f"It asks for {_request(job)}; {_for(job, part)}{rest}, so its `{field}` can never be met."
         numbers = {"field": field, "asked": _asked(job), "nodes_that_large": fitting, "largest": _spot_numbers(cycle, largest)}
         return PendingReason.INVALID_REQUEST, sentence, numbers

@@ -96,8 +96,8 @@ class SimCloud:
         self.invariants: Invariants = Invariants(self)
 
     def _people(self, who: str, what: str, weights: Mapping[str, int]) -> People:
-        dice, jobs, arrays = (self.dice.of(purpose) for purpose in (who, what, f"arrays of {what}"))
-        return People(dice, jobs, arrays, weights, gpus=has_gpus(self.estate))
+        dice, jobs, arrays, roles = (self.dice.of(purpose) for purpose in (who, what, f"arrays of {what}", f"roles of {what}"))
+        return People(dice, jobs, arrays, roles, weights, gpus=has_gpus(self.estate))
 
     # Processes ----------------------------------------------------------------------------------------------------------
 

@@ -155,10 +155,12 @@ class Invariants:
             self._check_gang(unit, jobs[job_id])
 
     def _check_gang(self, unit: Unit, job: Job) -> None:
-        """All of its leases, on different nodes; and it goes on only while no rank has ended badly."""
+        """All of its leases, those of one role on different nodes; and it goes on only while no rank has ended badly."""
         attempts = [each for each in unit.attempts.find({"job": job.id}) if each.number == job.attempt]
-        nodes = [lease.node for each in attempts for lease in unit.leases.find({"attempt": each.id})]
-        self.hold(len(set(nodes)) == len(nodes) == job.spec.nodes, f"{job.id} is half placed")
+        seats = [
+            (job.spec.role_of(each.rank)[0], lease.node) for each in attempts for lease in unit.leases.find({"attempt": each.id})
+        ]
+        self.hold(len(set(seats)) == len(seats) == job.spec.all_nodes, f"{job.id} is half placed")
         ended = {each.outcome for each in attempts} - {None, Outcome.SUCCEEDED}
         self.hold(not ended or job.state is JobState.STOPPING, f"{job.id} is {job.state}, and a rank is {ended}")
 

@@ -1,13 +1,14 @@
 """What a simulated replica will do with its time, written as the text that its job file runs."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from random import Random
 
 from xingliu.kernel.clock import SECOND_US
 
 PREFIX = "live "
+ENDLESS_US = 10**6 * SECOND_US
 
 
 class OnStop(StrEnum):
@@ -55,6 +56,10 @@ class Life:
 
     def way(self, attempt: int) -> Way:
         return self.ways[min(attempt, len(self.ways)) - 1]
+
+    def endless(self) -> "Life":
+        """The same, but nothing ends by itself."""
+        return Life(tuple(replace(way, work_us=ENDLESS_US) for way in self.ways))
 
     def script(self) -> str:
         return PREFIX + json.dumps([asdict(way) for way in self.ways])

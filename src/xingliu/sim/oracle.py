@@ -63,7 +63,7 @@ def foretold(
     left_alone = not asked and not unlaunchable and not any(replica.struck for replica in replicas)
     if not left_alone or (job.spec.time_limit_us is not None and not calm):
         return None
-    return expected(job.spec, read_life(job.spec.run))
+    return expected(job.spec, read_life(job.spec.parts[0].run))
 
 
 def objections(
@@ -80,12 +80,19 @@ def objections(
         yield f"should be {wanted[0]} in attempt {wanted[1]}, not {job.state} in attempt {job.attempt}"
     last = [replica for replica in replicas if replica.attempt == job.attempt]
     bad = [cause_of(replica) for replica in last if replica.by_itself and cause_of(replica)]
-    good = bool(last) and len(last) == job.spec.nodes and all(each.by_itself and each.end == (0, None) for each in last)
+    good = _went_well(job, last)
     yield from _check_state(job, asked, good=good, bad=bad, unlaunchable=unlaunchable)
     if good and job.state is not JobState.SUCCEEDED and not asked and job.spec.time_limit_us is None:
         yield f"every rank exited with 0, yet it is {job.state}"
     yield from _check_restarts(job)
     yield from _check_killed(job, replicas, asked)
+
+
+def _went_well(job: Job, attempt: Sequence[Replica]) -> bool:
+    """Whether every rank that decides was there, and exited with 0 by itself."""
+    deciding = {replica.rank: replica for replica in attempt if job.spec.decides(replica.rank)}
+    there = deciding.keys() == {rank for rank in range(job.spec.all_nodes) if job.spec.decides(rank)}
+    return there and all(replica.by_itself and replica.end == (0, None) for replica in deciding.values())
 
 
 def _check_state(job: Job, asked: set[str], *, good: bool, bad: list[str], unlaunchable: bool) -> Iterable[str]:
@@ -118,6 +125,6 @@ def _check_killed(job: Job, replicas: Sequence[Replica], asked: set[str]) -> Ite
         return
     for replica in replicas:
         peers = [other for other in replicas if other.attempt == replica.attempt and other is not replica]
-        excused = any(other.by_itself and cause_of(other) for other in peers) or job.spec.secrets
+        excused = any(other.by_itself and cause_of(other) for other in peers) or job.spec.secrets or _went_well(job, peers)
         if not replica.by_itself and not excused:
             yield f"{replica.lease} was stopped for no reason"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from xingliu.sim.estate import GPU, QUEUES
-from xingliu.sim.lives import draw_life
+from xingliu.sim.lives import Life, draw_life
 
 RESTARTS: tuple[dict[str, object], ...] = (
     {},
@@ -57,8 +57,11 @@ MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submi
 class People:
     """Draws wishes, each verb by its weight."""
 
-    def __init__(self, dice: Random, jobs: Random, arrays: Random, weights: Mapping[str, int], *, gpus: bool) -> None:
-        self._dice, self._jobs, self._arrays, self._weights, self._gpus = dice, jobs, arrays, weights, gpus
+    def __init__(
+        self, dice: Random, jobs: Random, arrays: Random, roles: Random, weights: Mapping[str, int], *, gpus: bool
+    ) -> None:
+        self._dice, self._jobs, self._arrays, self._roles = dice, jobs, arrays, roles
+        self._weights, self._gpus = weights, gpus
         self._submitted = 0
 
     def wishes(self) -> list[Wish]:
@@ -76,10 +79,11 @@ class People:
         resources: dict[str, object] = {"cpu": dice.choice((0.5, 0.5, 1, 2, 4)), "memory": dice.choice(("500MB", "2GB", "5GB"))}
         if self._gpus and dice.random() < 0.5:
             resources["gpu"] = dice.choice((1, 1, 2, f"{GPU}:1"))
+        life = draw_life(dice, ranks=nodes)
         document: dict[str, object] = {
             "kind": "job",
             "name": f"job-{self._submitted}",
-            "run": draw_life(dice, ranks=nodes).script(),
+            "run": life.script(),
             "nodes": nodes,
             "resources": resources,
             "priority": dice.choice(("low", "normal", "normal", "high", "urgent")),
@@ -93,7 +97,21 @@ class People:
             document["queue"] = dice.choice(QUEUES)
         if dice.random() < 0.2:
             document["secrets"] = ["TOKEN"]
-        return document | self._array()
+        return self._with_roles(document, nodes, life) | self._array()
+
+    def _with_roles(self, document: dict[str, object], nodes: int, life: Life) -> dict[str, object]:
+        """Now and then the job has helpers beside its workers: they end alike, or work until they are stopped."""
+        dice = self._roles
+        if dice.random() >= 0.15:
+            return document
+        own = {key: document.pop(key) for key in ("nodes", "resources", "run")}
+        helpers = {"nodes": dice.choice((1, 1, 2)), "resources": {"cpu": dice.choice((0.5, 1))}}
+        if dice.random() < 0.7:
+            return document | {
+                "roles": {"worker": own, "helper": {**helpers, "run": life.endless().script()}},
+                "stop_when": "worker",
+            }
+        return document | {"roles": {"worker": own, "helper": {**helpers, "run": life.script()}}}
 
     def _array(self) -> dict[str, object]:
         """Now and then many jobs of one file, some of which may run at once."""

@@ -44,7 +44,12 @@ def cause_of(attempt: Attempt) -> str:
     return "signal" if attempt.signal is not None else f"exit:{attempt.exit_code}"
 
 
-def describe(attempt: Attempt) -> str:
+def done(job: Job, attempts: Sequence[Attempt]) -> bool:
+    """Whether every rank has succeeded whose end is the job's."""
+    return all(attempt.outcome is Outcome.SUCCEEDED for attempt in attempts if job.spec.decides(attempt.rank))
+
+
+def describe(job: Job, attempt: Attempt) -> str:
     """One sentence about how a replica ended."""
     how = {
         Outcome.SUCCEEDED: "succeeded",
@@ -54,14 +59,16 @@ def describe(attempt: Attempt) -> str:
     }.get(attempt.outcome or Outcome.FAILED)
     if how is None:
         how = f"was killed by {signal_name(attempt.signal)}" if attempt.signal else f"exited with {attempt.exit_code}"
-    return f"rank {attempt.rank} {how}" + (f": {attempt.message}" if attempt.message else "")
+    return f"{job.spec.called(attempt.rank)} {how}" + (f": {attempt.message}" if attempt.message else "")
 
 
 def decide_end(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], *, now_us: int) -> End:
     """What becomes of a job whose attempt is over in every rank and whose leases are all released."""
     job = replace(job, running_us=job.running_us + _running_us(leases), generation=job.generation + 1)
-    if all(attempt.outcome is Outcome.SUCCEEDED for attempt in attempts):
-        return _final(job, JobState.SUCCEEDED, attempts[0], now_us, "every rank succeeded")
+    if done(job, attempts):
+        whose = " and ".join(job.spec.stop_when) or "every rank"
+        deciding = next(attempt for attempt in attempts if job.spec.decides(attempt.rank))
+        return _final(job, JobState.SUCCEEDED, deciding, now_us, f"{whose} succeeded")
     worst = _first_bad(attempts, leases)
     shown = worst or next(attempt for attempt in attempts if attempt.outcome is not Outcome.SUCCEEDED)
     if job.stop_why is StopWhy.CANCEL:
@@ -80,13 +87,13 @@ def _after_failure(job: Job, worst: Attempt, now_us: int) -> End:
     cause, policy, limit_us = cause_of(worst), job.spec.restart, job.spec.time_limit_us
     done = job.restarts.get(cause, 0)
     if cause not in policy.on_events:
-        return _final(job, JobState.FAILED, worst, now_us, describe(worst))
+        return _final(job, JobState.FAILED, worst, now_us, describe(job, worst))
     if done >= policy.max:
-        return _final(job, JobState.FAILED, worst, now_us, f"{describe(worst)}; restarted {done} times for {cause} already")
+        return _final(job, JobState.FAILED, worst, now_us, f"{describe(job, worst)}; restarted {done} times for {cause} already")
     if limit_us is not None and job.running_us >= limit_us:
-        return _final(job, JobState.TIMED_OUT, worst, now_us, f"{describe(worst)}; its time limit is used up")
+        return _final(job, JobState.TIMED_OUT, worst, now_us, f"{describe(job, worst)}; its time limit is used up")
     job = replace(job, restarts={**job.restarts, cause: done + 1})
-    return _pending(job, describe(worst), "job.restarting", cause=cause, restarts=dict(job.restarts))
+    return _pending(job, describe(job, worst), "job.restarting", cause=cause, restarts=dict(job.restarts))
 
 
 def _first_bad(attempts: Sequence[Attempt], leases: Sequence[Lease]) -> Attempt | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from xingliu.kernel.events import CLOUD, EventDraft
 from xingliu.kernel.ids import JobId, LeaseId
-from xingliu.training.ending import decide_end, outcome_of
+from xingliu.training.ending import decide_end, done, outcome_of
 from xingliu.workloads.model import Attempt, Fault, Job, JobState, Lease, Outcome, StopWhy
 from xingliu.workloads.records import Phase, ReplicaRecord
 
@@ -71,11 +71,11 @@ def _release(
 ) -> list[Lease]:
     """The leases after those that are verified empty are released.
 
-    A rank that succeeded frees its devices at once. A gang that ends otherwise frees all of them together, so that one
-    that starts again finds its seats, and nobody gets half of them meanwhile.
+    A rank that succeeded frees its devices at once, and so does every rank once the job is done. A gang that ends otherwise
+    frees all of them together, so that one that starts again finds its seats, and nobody gets half of them meanwhile.
     """
     free = {lease.id for lease in leases if lease.released_us is None and _is_empty(records.get(lease.id))}
-    together = job.state is JobState.STOPPING or any(_is_bad(attempt) for attempt in attempts)
+    together = not done(job, attempts) and (job.state is JobState.STOPPING or any(_is_bad(attempt) for attempt in attempts))
     if together and any(lease.released_us is None and lease.id not in free for lease in leases):
         return list(leases)
     released = []
@@ -132,18 +132,22 @@ def _job_after(job: Job, attempts: Sequence[Attempt], leases: Sequence[Lease], n
         end = decide_end(job, attempts, leases, now_us=now_us)
         events.append(event(end.event, end.job, now_us, cause=end.sentence, facts=end.facts))
         return end.job
+    if job.state not in (JobState.STARTING, JobState.RUNNING):
+        return job
     bad = [attempt for attempt in attempts if _is_bad(attempt)]
-    if bad and job.state in (JobState.STARTING, JobState.RUNNING):
-        job = stopping(job, StopWhy.RANK_ENDED, now_us=now_us, grace_us=0)
-        events.append(
-            event(
-                "job.stopping",
-                job,
-                now_us,
-                cause=f"rank {bad[0].rank} ended, so the gang ends",
-                facts={"why": StopWhy.RANK_ENDED},
-            )
-        )
+    if done(job, attempts):
+        others = any(attempt.outcome is not Outcome.SUCCEEDED for attempt in attempts)
+        cause = f"{' and '.join(job.spec.stop_when)} ended, so the job ends"
+        return _stopping(job, StopWhy.ROLE_ENDED, job.spec.checkpoint.grace_us, cause, now_us, events) if others else job
+    if bad:
+        cause = f"{job.spec.called(bad[0].rank)} ended, so the gang ends"
+        return _stopping(job, StopWhy.RANK_ENDED, 0, cause, now_us, events)
+    return job
+
+
+def _stopping(job: Job, why: StopWhy, grace_us: int, cause: str, now_us: int, events: list[EventDraft]) -> Job:
+    job = stopping(job, why, now_us=now_us, grace_us=grace_us)
+    events.append(event("job.stopping", job, now_us, cause=cause, facts={"why": why}))
     return job
 
 

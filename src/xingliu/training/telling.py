@@ -10,6 +10,7 @@ _WHY = {
     StopWhy.HOLD: "It was held.",
     StopWhy.TIME_LIMIT: "It reached its time limit.",
     StopWhy.RANK_ENDED: "One of its replicas ended, so the others end too.",
+    StopWhy.ROLE_ENDED: "The roles that decide have ended, so the others are stopped.",
     StopWhy.PREEMPT: "A job of its queue that goes before it needs its room",
     StopWhy.RECLAIM: "Its queue holds more than its quota, and another takes back its own",
 }
@@ -17,6 +18,7 @@ _NEXT = {
     StopWhy.CANCEL: "it is CANCELLED for good",
     StopWhy.HOLD: "it waits, held, until it is released",
     StopWhy.TIME_LIMIT: "it is TIMED_OUT for good",
+    StopWhy.ROLE_ENDED: "it is SUCCEEDED",
     StopWhy.RANK_ENDED: "it ends, or starts again, as its replicas ended and its restart rules say",
 }
 

@@ -48,6 +48,7 @@ class StopWhy(StrEnum):
     HOLD = "hold"
     TIME_LIMIT = "time-limit"
     RANK_ENDED = "rank-ended"
+    ROLE_ENDED = "role-ended"
     PREEMPT = "preempt"
     RECLAIM = "reclaim"
 
@@ -174,14 +175,25 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
-class JobSpec:
-    """A checked job file. Durations in microseconds, sizes in bytes; `workdir` is the path the user wrote.
-
-    `deadline_us`: the instant by which it should have ended.
-    """
+class RoleSpec:
+    """A part of a job with a command of its own: `nodes` replicas, one a node."""
 
     name: str
     run: str
+    nodes: int = 1
+    resources: ResourceRequest = ResourceRequest()
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A checked job file. Durations in microseconds, sizes in bytes; `workdir` is the path the user wrote.
+
+    `deadline_us`: the instant by which it should have ended. With `roles`, `run`, `nodes` and `resources` mean nothing;
+    `parts` are the roles, or the whole job as its only one. Ranks count over the parts, in their order.
+    """
+
+    name: str
+    run: str = ""
     project: str | None = None
     queue: str | None = None
     nodes: int = 1
@@ -200,6 +212,34 @@ class JobSpec:
     array: tuple[Span, ...] = ()
     max_parallel: int | None = None
     deadline_us: int | None = None
+    roles: tuple[RoleSpec, ...] = ()
+    stop_when: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[RoleSpec, ...]:
+        return self.roles or (RoleSpec(MAIN_ROLE, self.run, self.nodes, self.resources),)
+
+    @property
+    def all_nodes(self) -> int:
+        """Over all of its parts."""
+        return sum(role.nodes for role in self.roles) or self.nodes
+
+    def role_of(self, rank: int) -> tuple[str, int]:
+        """The name of the part that a rank is of, and its rank in it."""
+        number = rank
+        for role in self.roles:
+            if number < role.nodes:
+                return role.name, number
+            number -= role.nodes
+        return MAIN_ROLE, rank
+
+    def decides(self, rank: int) -> bool:
+        """Whether the job ends well once this rank has, and all others that decide."""
+        return not self.stop_when or self.role_of(rank)[0] in self.stop_when
+
+    def called(self, rank: int) -> str:
+        """What people call it: `rank 3`, or with roles `rollout 1`."""
+        return " ".join(map(str, self.role_of(rank))) if self.roles else f"rank {rank}"
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

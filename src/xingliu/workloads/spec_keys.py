@@ -10,6 +10,7 @@ from xingliu.workloads import spec_shapes as shapes
 from xingliu.workloads import spec_words as words
 from xingliu.workloads.arrays import ELEMENTS_MAX
 from xingliu.workloads.model import Checkpoint, JobSpec, Notify, Priority, ResourceRequest, RestartPolicy
+from xingliu.workloads.spec_roles import STOP_WHEN, check_roles, roles
 
 NODES_MAX = 100_000
 SCRIPT_BYTES_MAX = 64 * 1024
@@ -155,6 +156,7 @@ NOTIFY = Table(
 
 
 def _check(entry: Entry, read: Mapping[str, object]) -> None:
+    check_roles(entry, read)
     env, secrets = read.get("env"), read.get("secrets")
     if isinstance(env, Mapping) and isinstance(secrets, tuple) and (both := sorted(set(env) & set(secrets))):
         entry.note(f"{both[0]} is under env and under secrets", "Keep one of them.", step="secrets")
@@ -182,7 +184,13 @@ JOB = Table(
             "Secrets to set as environment variables.",
         ),
         Key("setup", script(SCRIPT_BYTES_MAX), "Shell text run before `run`, in every replica of each attempt."),
-        Key("run", script(SCRIPT_BYTES_MAX), "Shell text that is the job.", required=True),
+        Key("run", script(SCRIPT_BYTES_MAX), "Shell text that is the job.", required=True, unless="roles"),
+        Key(
+            "roles",
+            roles(RESOURCES, nodes_max=NODES_MAX, script_bytes_max=SCRIPT_BYTES_MAX),
+            "Parts of the job that start together, each with nodes, resources and run of its own: learner: {run: ...}.",
+        ),
+        Key("stop_when", STOP_WHEN, "The role, or roles, whose end is the job's: the others are stopped then; default all."),
         Key("array", shapes.ARRAY, "Many jobs of this file, each with an index of its own: 0-199, 0-199:2 or 1,3,5-9."),
         Key("max_parallel", whole(1, ELEMENTS_MAX), "How many elements of the array may hold nodes at once; default all."),
         Key(

@@ -14,11 +14,9 @@ LATER = frozenset(
         "port",
         "ready",
         "replicas",
-        "roles",
         "rollout",
         "schedule",
         "stop_if_idle",
-        "stop_when",
         "topology",
         "volumes",
     }
@@ -66,6 +64,8 @@ _MEANT = {
     "schedule": "cron",
     "port": "ports",
     "replicas": "replica_policy scaling",
+    "roles": "task_roles taskroles groups components",
+    "stop_when": "completion success_policy successpolicy",
 }
 _RESOURCES_MEANT = {
     "gpu": "accelerators accelerator gpus num_gpus gpus_per_node nvidia.com/gpu",
