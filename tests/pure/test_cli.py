@@ -69,7 +69,7 @@ def test_hours_are_cut_not_rounded_up() -> None:
 
 
 def test_only_complete_lines_get_a_rank_and_none_is_lost() -> None:
-    source = Source(1)
+    source = Source(1, "1")
     assert prefixed(source, b"a\nb") == b"[1] a\n"
     assert prefixed(source, b"c\n\n") == b"[1] bc\n[1] \n"
     assert source.rest == b""

@@ -9,7 +9,7 @@ import pytest
 
 from xingliu.control.ports import DesiredReplica
 from xingliu.kernel.ids import LeaseId
-from xingliu.scheduling.model import Place, Plan, Snapshot
+from xingliu.scheduling.model import Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
 from xingliu.sim.cloud import Parts, SimCloud
 from xingliu.sim.faults import FaultKind
@@ -125,8 +125,13 @@ def turns_the_line_around(snapshot: Snapshot) -> Plan:
 
 def loses_a_rank(snapshot: Snapshot) -> Plan:
     plan = decide(snapshot)
-    halved = [replace(each, seats=each.seats[:1]) if isinstance(each, Place) else each for each in plan.decisions]
-    return replace(plan, decisions=tuple(halved))
+    return replace(plan, decisions=tuple(_halved(each) for each in plan.decisions))
+
+
+def _halved(each: Place | StayPending) -> Place | StayPending:
+    """The first rank alone, where all are of one role."""
+    alike = isinstance(each, Place) and len({seat.role for seat in each.seats}) == 1
+    return replace(each, seats=each.seats[:1]) if isinstance(each, Place) and alike else each
 
 
 def gives_no_reasons(snapshot: Snapshot) -> Plan:

@@ -41,7 +41,7 @@ def own_ladders(snapshot: Snapshot, job: PendingJob) -> Iterator[Ladder]:
     yield _fitting(stock, Ladder(ChangeKind.QUEUE, job.queue, _queues(snapshot, job), lambda to: replace(job, queue=to)))
     if any(view.held for view in path(snapshot, job.queue)):
         return
-    part = job.parts[0] if job.parts[0].role == MAIN_ROLE else None
+    part = job.parts[0] if [part.role for part in job.parts] == [MAIN_ROLE] else None
     for ladder in _of_node(snapshot, job, part) if part is not None else ():
         yield _fitting(stock, ladder)
     limits = [to for to in TIME_LIMITS_US if job.time_left_us is None or to < job.time_left_us]

@@ -10,6 +10,7 @@ from xingliu.kernel.ids import ProjectId, QueueName, TenantId, UserId
 from xingliu.kernel.problems import Path
 from xingliu.kernel.walking import Misfit, walk
 from xingliu.scheduling.model import Plan, Snapshot
+from xingliu.workloads.model import MAIN_ROLE
 
 KIND, VERSION = "snapshot", 2
 Decide = Callable[[Snapshot], Plan]
@@ -115,28 +116,33 @@ def _read(kind: type, document: Mapping[str, Any]) -> Any:
 
 def _masked(document: dict[str, Any]) -> dict[str, Any]:
     """The snapshot with made-up names."""
-    seen: dict[Any, set[str]] = {ProjectId: set(), UserId: set(), TenantId: set(), QueueName: set(), str: set()}
+    words = {UserId: "user", TenantId: "tenant", QueueName: "queue", "name": "job", "role": "role"}
+    seen: dict[Any, set[str]] = {kind: set() for kind in (*words, ProjectId)}
 
     def note(hint: Any, value: object, path: Path) -> object:
-        if hint in seen and (hint is not str or _is_job_name(path)):
-            seen[hint].add(str(value))
+        kind = _kind_of_name(hint, value, path)
+        if kind in seen:
+            seen[kind].add(str(value))
         return value
 
     walk(Snapshot, document, note)
-    words = {UserId: "user", TenantId: "tenant", QueueName: "queue", str: "job"}
     made_up = {ProjectId: _projects(seen[ProjectId])} | {
         kind: _numbered(word, sorted(seen[kind])) for kind, word in words.items()
     }
 
     def mask(hint: Any, value: object, path: Path) -> object:
-        return made_up[hint].get(str(value), value) if hint in made_up and (hint is not str or _is_job_name(path)) else value
+        return made_up.get(_kind_of_name(hint, value, path), {}).get(str(value), value)
 
     masked: dict[str, Any] = walk(Snapshot, document, mask)
     return masked
 
 
-def _is_job_name(path: Path) -> bool:
-    return path[-1] == "name" and path[0] in ("pending", "running")
+def _kind_of_name(hint: Any, value: object, path: Path) -> Any:
+    """What a text is a name of: its type, or for jobs and roles, whose names are plain text, its key."""
+    if hint is not str:
+        return hint
+    named = path[0] in ("pending", "running") and path[-1] in ("name", "role") and value != MAIN_ROLE
+    return path[-1] if named else None
 
 
 def _projects(names: Iterable[str]) -> dict[str, str]:
