@@ -25,6 +25,7 @@ from xingliu.scheduling.model import (
 )
 from xingliu.scheduling.quota import charge
 from xingliu.scheduling.room import Amount
+from xingliu.workloads.dependencies import After, AfterKind
 from xingliu.workloads.model import GpuRequest, Priority, ResourceRequest
 
 GB = 10**9
@@ -98,9 +99,11 @@ def job(
     project: str = "t/p",
     due: int | None = None,
     beside: Iterable[Part] = (),
+    after: Iterable[After] = (),
+    not_before: int | None = None,
 ) -> PendingJob:
-    """`at`: minutes after the epoch at which it was submitted; `minutes`: its time limit; `due`: its deadline,
-    in minutes; `beside`: what `part` makes."""
+    """Minutes: `at`, after the epoch, when it was submitted; `minutes`, its time limit; `due` and `not_before`, from now.
+    `beside`: what `part` makes."""
     return PendingJob(
         id=JobId(name),
         name=name,
@@ -114,7 +117,14 @@ def job(
         user=UserId(user),
         preemptible=preemptible,
         deadline_us=None if due is None else NOW_US + due * MINUTE,
+        after=tuple(after),
+        not_before_us=None if not_before is None else NOW_US + not_before * MINUTE,
     )
+
+
+def ends(name: str, end: str = "ok", met: bool | None = None) -> After:
+    """The end of a job that is waited for."""
+    return After(AfterKind(end), name, name, met)
 
 
 def running(
@@ -266,6 +276,8 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         user=draw(st.sampled_from(["ada", "ada", "bob"])),
         due=draw(st.none() | st.integers(-9, 90)),
         beside=[draw(parts())] if draw(st.integers(0, 4)) == 4 else [],
+        after=draw(st.sampled_from([*8 * [()], (ends("r"),), (ends("r"), ends("s", met=False))])),
+        not_before=draw(st.sampled_from([*8 * [None], -1, 0, 1])),
     )
 
 

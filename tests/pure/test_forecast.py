@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.pure.clouds import MINUTE, NOW_US, cloud, crowded, job, node, queue, running, snapshots
+from tests.pure.clouds import MINUTE, NOW_US, cloud, crowded, ends, job, node, queue, running, snapshots
 
 from xingliu.forecast.ahead import DECISIONS_MAX, look_ahead
 from xingliu.forecast.model import Basis, Expectation, Verdict
@@ -112,6 +112,54 @@ CASES: dict[str, tuple[Snapshot, int | None, str, list[str]]] = {
         "unknown: It asks for 1 core",
         [],
     ),
+    "its instant comes": (
+        cloud(N1, pending=[job("j", not_before=7)]),
+        7,
+        "when its not_before has come",
+        [],
+    ),
+    "its instant comes while it is full": (
+        cloud(N1, pending=[job("j", not_before=7)], running=[FULL]),
+        10,
+        "when r reaches",
+        ["r"],
+    ),
+    "another that goes first waits for an instant": (
+        cloud(N1, pending=[job("a", cores=4, minutes=5, not_before=3, priority="high"), job("j", cores=4, not_before=3)]),
+        8,
+        "when a reaches",
+        ["a"],
+    ),
+    "whom it waits for ends at its limit": (
+        cloud(N1, N2, pending=[job("j", after=[ends("r")])], running=[FULL]),
+        10,
+        "when r reaches its time limit, if nothing ends earlier and nothing new goes before it, and if r (r) succeeds",
+        ["r"],
+    ),
+    "whom it waits for waits itself": (
+        cloud(N1, pending=[job("a", cores=4, minutes=5), job("j", after=[ends("a", "any")])], running=[FULL]),
+        15,
+        "when a reaches",
+        ["a"],
+    ),
+    "whom it waits for has no limit": (
+        cloud(N1, N2, pending=[job("j", after=[ends("endless")])], running=[ENDLESS]),
+        None,
+        "unknown: endless, which it waits for, has no time limit",
+        ["endless"],
+    ),
+    "a failure is not foreseen": (
+        cloud(N1, N2, pending=[job("j", after=[ends("r", "failed")])], running=[FULL]),
+        None,
+        "unknown: It waits for r (r) to fail",
+        [],
+    ),
+    "what it waits for did not come": (
+        cloud(N1, pending=[job("j", after=[ends("r", met=False)])]),
+        None,
+        "never: r (r) did not succeed",
+        [],
+    ),
     "held": (cloud(N1, pending=[job("j", held=True)]), None, "unknown: It is held", []),
     "never": (cloud(N1, pending=[job("j", cores=5)]), None, "never: It asks for 5 cores", []),
 }
@@ -205,7 +253,7 @@ def run_on(snapshot: Snapshot) -> dict[JobId, tuple[int, tuple[Seat, ...]]]:
                 early.append(now.now_us + minimum(snapshot, now.pending[place.job].queue))
             now.follow(plan)
         now.follow(plan)
-        instants = [of for of in early if of > now.now_us] + ([] if now.next_end_us is None else [now.next_end_us])
+        instants = [of for of in early if of > now.now_us] + ([] if now.next_us is None else [now.next_us])
         if not instants:
             return started
         now.advance(max(now.now_us, min(instants)))
@@ -231,7 +279,7 @@ def test_a_virtual_cloud_in_which_all_has_ended_is_as_free_as_without_it(snapsho
     running = tuple(replace(of, ends_us=of.ends_us or NOW_US) for of in snapshot.running)
     pending = tuple(replace(of, time_left_us=of.time_left_us or MINUTE) for of in snapshot.pending)
     ended = VirtualCloud(replace(snapshot, running=running, pending=pending))
-    while ended.step():
+    while ended.step() is not None:
         for place in decide(ended.snapshot()).placements:
             ended.start(place)
     assert not ended.running

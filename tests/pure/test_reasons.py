@@ -7,7 +7,7 @@ that matter, the preparing of data with shared volumes.
 from dataclasses import replace
 
 import pytest
-from tests.pure.clouds import MINUTE, cloud, job, node, queue, running, told
+from tests.pure.clouds import MINUTE, cloud, ends, job, node, queue, running, told
 
 from xingliu.fleet.model import FairShare
 from xingliu.kernel.ids import ArrayId
@@ -35,9 +35,6 @@ IN_THE_ORDER_OF_THE_DESIGN = [
     "PreparingData",
 ]
 LATER = {
-    "DependencyWaiting",
-    "DependencyFailed",
-    "NotBefore",
     "ProjectSuspended",
     "BudgetReached",
     "WaitingForTopology",
@@ -51,6 +48,9 @@ HALF_BUSY = running("r", [N1], cores=2)
 CAUSED_BY: dict[Reason, Snapshot] = {
     Reason.INVALID_REQUEST: cloud(N1, pending=[job("j", cores=5)]),
     Reason.HELD: cloud(N1, pending=[replace(J, held=True)]),
+    Reason.DEPENDENCY_WAITING: cloud(N1, pending=[replace(J, after=(ends("a"),))]),
+    Reason.DEPENDENCY_FAILED: cloud(N1, pending=[replace(J, after=(ends("a", met=False),))]),
+    Reason.NOT_BEFORE: cloud(N1, pending=[job("j", not_before=1)]),
     Reason.EXCEEDS_LIMIT: cloud(N1, pending=[J], queues=[queue("q", cpu_cpu=3)]),
     Reason.WAITING_FOR_QUOTA: cloud(N1, N2, pending=[J], running=[HALF_BUSY], queues=[queue("q", cpu_cpu=4)]),
     Reason.WAITING_FOR_CAPACITY: cloud(N1, pending=[J], running=[HALF_BUSY]),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.pure.clouds import cloud, job, node, queue, running, told
+from tests.pure.clouds import cloud, ends, job, node, queue, running, told
 
 from xingliu.scheduling.model import Snapshot, StayPending
 from xingliu.scheduling.policy import decide
@@ -171,6 +171,36 @@ CASES: dict[str, tuple[Snapshot, list[str]]] = {
         cloud(N1, node("n2", state="draining"), pending=[job("j", cores=4)], running=[running("r", [N1, N2])]),
         ["j waits: WaitingForCapacity"],
     ),
+    "who waits for another's end does not start whatever is free": (
+        cloud(N1, pending=[job("j", after=[ends("r")])]),
+        ["j waits: DependencyWaiting"],
+    ),
+    "an end that never comes as it is waited for is said before those that may": (
+        cloud(N1, pending=[job("j", after=[ends("a"), ends("b", "failed", met=False)])]),
+        ["j waits: DependencyFailed"],
+    ),
+    "not before its time": (cloud(N1, pending=[job("j", not_before=1)]), ["j waits: NotBefore"]),
+    "its time has come": (cloud(N1, pending=[job("j", not_before=0)]), ["j on n1"]),
+    "others' ends are told before an instant, and both before what is above a quota": (
+        cloud(
+            N1,
+            pending=[job("j", cores=4, not_before=1, after=[ends("r", "any")]), job("k", cores=4, not_before=1)],
+            queues=[queue("q", cpu_cpu=1)],
+        ),
+        ["j waits: DependencyWaiting", "k waits: NotBefore"],
+    ),
+    "held comes first": (
+        cloud(N1, pending=[job("j", held=True, after=[ends("r", met=False)], not_before=1)]),
+        ["j waits: Held"],
+    ),
+    "nobody is stopped for who may not start, and no room is kept for it": (
+        cloud(
+            N1,
+            pending=[job("j", cores=4, priority="urgent", at=-60, after=[ends("r")]), job("k")],
+            running=[running("r", [N1], cores=3, priority="low")],
+        ),
+        ["j waits: DependencyWaiting", "k on n1"],
+    ),
     "busy nodes and too few of them": (
         cloud(N1, node("n2", state="down"), pending=[job("j", nodes=2, cores=4)], running=[running("r", [N1])]),
         ["j waits: NodesUnhealthy"],
@@ -235,6 +265,27 @@ SENTENCES: dict[str, tuple[Snapshot, str]] = {
     "behind": (
         cloud(N1, pending=[job("j", cores=4), job("u", cores=1, priority="urgent")]),
         "It asks for 4 cores and 1 GB; 1 job of higher priority took the room it would have started in.",
+    ),
+    "another's end": (
+        cloud(N1, pending=[job("j", after=[ends("prep"), ends("other", "any")])]),
+        "It waits for prep (prep) to succeed, and for 1 more.",
+    ),
+    "another's failure": (
+        cloud(N1, pending=[job("j", after=[ends("prep", "failed")])]),
+        "It waits for prep (prep) to fail.",
+    ),
+    "an end that is not coming": (
+        cloud(N1, pending=[job("j", after=[ends("prep", met=False)])]),
+        "prep (prep) did not succeed, so it can never start: stop it, or submit it again without waiting for that.",
+    ),
+    "a failure that is not coming": (
+        cloud(N1, pending=[job("j", after=[ends("prep", "failed", met=False)])]),
+        "prep (prep) succeeded, and this was to start if it failed, so it can never start: "
+        "stop it, or submit it again without waiting for that.",
+    ),
+    "an instant": (
+        cloud(N1, pending=[job("j", not_before=10)]),
+        "It may not start before 2023-11-14T22:23:20Z.",
     ),
     "held": (cloud(N1, pending=[job("j", held=True)]), "It is held until it is released."),
     "its queue held": (

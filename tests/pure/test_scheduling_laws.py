@@ -241,7 +241,7 @@ def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None
     in_use, fixed = _in_use(snapshot, plan), _fixed(snapshot, plan)
     wanted = {of.id: of for of in snapshot.pending}
     for stay in plan.decisions:
-        if isinstance(stay, StayPending) and stay.wait.reason not in (Reason.HELD, Reason.WAITING_FOR_QUOTA):
+        if isinstance(stay, StayPending) and stay.wait.reason not in {Reason.HELD, Reason.WAITING_FOR_QUOTA, *OF_ITS_OWN}:
             of = wanted[stay.job]
             if _behind_its_head(snapshot, plan, of):
                 continue
@@ -253,6 +253,16 @@ def test_no_job_waits_that_would_fit_in_what_is_left(snapshot: Snapshot) -> None
 @given(snapshots() | crowded())
 def test_nobody_starts_before_one_of_its_queue_whose_turn_it_was(snapshot: Snapshot) -> None:
     assert not list(out_of_turn(decide(snapshot), snapshot.pending, snapshot.queues, ()))
+
+
+@given(snapshots())
+def test_who_may_not_start_whatever_is_free_changes_nothing_for_anybody_else(snapshot: Snapshot) -> None:
+    plan = decide(snapshot)
+    may_start = tuple(of for of in snapshot.pending if of.may_start(snapshot.now_us))
+    without = decide(replace(snapshot, pending=may_start))
+    named = {of.id for of in may_start}
+    assert without.decisions == tuple(decision for decision in plan.decisions if decision.job in named)
+    assert without.evictions == plan.evictions
 
 
 @given(snapshots())
@@ -360,7 +370,23 @@ def _makes_room(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
     return any(evict.preemptor == of.id for evict in plan.evictions)
 
 
+def _waits_for_others(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    return bool(of.after) and all(after.met is None for after in of.after)
+
+
+def _waits_in_vain(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    return any(after.met is False for after in of.after)
+
+
+def _too_early(snapshot: Snapshot, plan: Plan, of: PendingJob) -> bool:
+    return not of.after and of.not_before_us is not None and of.not_before_us > snapshot.now_us
+
+
+OF_ITS_OWN = {Reason.DEPENDENCY_WAITING, Reason.DEPENDENCY_FAILED, Reason.NOT_BEFORE}
 TRUE_WHEN = {
+    Reason.DEPENDENCY_WAITING: _waits_for_others,
+    Reason.DEPENDENCY_FAILED: _waits_in_vain,
+    Reason.NOT_BEFORE: _too_early,
     Reason.RESERVED_FOR_OTHERS: _reserved,
     Reason.PREEMPTION_IN_PROGRESS: _makes_room,
     Reason.INVALID_REQUEST: _invalid,

@@ -40,7 +40,11 @@ def renamed(snapshot: Snapshot, project: str) -> Snapshot:
     """With names that stand nowhere else, so that they can be looked for."""
     pending = (
         replace(
-            of, name=f"secretjob{of.id}", project=ProjectId(f"secret{project}/{of.queue}"), user=UserId(f"secretuser{of.user}")
+            of,
+            name=f"secretjob{of.id}",
+            project=ProjectId(f"secret{project}/{of.queue}"),
+            user=UserId(f"secretuser{of.user}"),
+            after=tuple(replace(one, name=f"secretend{one.id}") for one in of.after),
         )
         for of in snapshot.pending
     )

@@ -56,6 +56,7 @@ STATUS: dict[type[XingliuError], int] = {
     control.Forbidden: 403,
     control.AmbiguousName: 409,
     control.WholeArray: 409,
+    control.NothingToWaitFor: 422,
     control.NoProjectChosen: 422,
     control.NoReason: 422,
     control.NoHoldReason: 422,

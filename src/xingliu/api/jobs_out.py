@@ -57,6 +57,15 @@ class RoleOut(Out):
     resources: RequestOut
 
 
+class AfterOut(Out):
+    """An end that is waited for: `ok`, `any` or `failed`. `met` is null until the job or array has ended."""
+
+    job: str
+    name: str
+    end: str
+    met: bool | None
+
+
 class JobOut(Out):
     """A job. Instants and spans in microseconds; `spec` is the file as it was accepted.
 
@@ -91,6 +100,8 @@ class JobOut(Out):
     time_limit_us: int | None
     deadline_us: int | None
     array: PartOut | None
+    after: list[AfterOut]
+    not_before_us: int | None
     spec: dict[str, Any]
 
 
@@ -279,6 +290,8 @@ def job_out(job: Job) -> JobOut:
         time_limit_us=spec.time_limit_us,
         deadline_us=spec.deadline_us,
         array=_part(job.array) if job.array is not None else None,
+        after=[AfterOut(job=one.id, name=one.name, end=one.kind.value, met=one.met) for one in job.after],
+        not_before_us=job.not_before_us,
         spec=dict(job.kept.document),
     )
 

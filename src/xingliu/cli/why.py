@@ -122,7 +122,7 @@ def _tells(name: str, value: object) -> bool:
 
 def _number(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_number, value))
     if isinstance(value, dict):
         return "(" + ", ".join(_measured(name, inner) for name, inner in value.items() if _tells(name, inner)) + ")"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -202,6 +202,16 @@ class WholeArray(XingliuError):
 
 
 @dataclass(eq=False)
+class NothingToWaitFor(XingliuError):
+    """after: there is no job or array {name} in project {project}."""
+
+    code: ClassVar[str] = "nothing_to_wait_for"
+    hint: ClassVar[str] = "A job waits for what was submitted before to the same project: `xl ps -a --project {project}`."
+    name: str
+    project: str
+
+
+@dataclass(eq=False)
 class NoProjectChosen(XingliuError):
     """{user} sees several projects, or none, and none of them is the default."""
 

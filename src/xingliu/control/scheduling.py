@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from xingliu.control.dependencies import Dependencies
 from xingliu.control.discretion import unnamed
 from xingliu.control.errors import StalePlan
 from xingliu.control.launches import Launches
@@ -52,6 +53,7 @@ class Scheduling:
     ) -> None:
         self._store, self._world, self._launcher, self._launches, self._clock = store, world, launcher, launches, clock
         self._settling = Settling(store, world, launcher, launches, clock)
+        self._dependencies = Dependencies(store, world, clock)
         self.decide = decide
         self.cycle = 0
         self.decided: Decided | None = None
@@ -63,6 +65,7 @@ class Scheduling:
         self.cycle += 1
         self._world.catch_up()
         self._settling.run()
+        self._dependencies.run()
         plan = self._plan()
         self._launcher.ensure(self._launches.desired(self._world.gangs()))
         return plan

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from xingliu.control.dependencies import ended
 from xingliu.control.discretion import Sees, discreet, unnamed
-from xingliu.control.errors import NoMailServer, TooMany
+from xingliu.control.errors import NoMailServer, NothingToWaitFor, TooMany
 from xingliu.control.forecasts import Forecast, Forecasts
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
@@ -28,6 +29,7 @@ from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
+from xingliu.workloads.dependencies import After, judge
 from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role, RoleSpec, Wait
 from xingliu.workloads.spec import read_job, with_keys
 from xingliu.workloads.specs import keep_spec
@@ -106,7 +108,8 @@ class Submissions:
     ) -> Job:
         """Record a job, PENDING, or all elements of an array, of which the first is given. The same key gives the same.
 
-        Raises InvalidDocument, Unknown, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany, IdempotencyConflict.
+        Raises InvalidDocument, Unknown, NothingToWaitFor, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany,
+        IdempotencyConflict.
         """
         spec = read_job(Document.of(document))
         self._check_room(max(1, sum(map(len, spec.array))))
@@ -167,6 +170,8 @@ class Submissions:
             state=JobState.PENDING,
             submitted_us=now_us,
             blob=blob,
+            after=_resolved(unit, scope, spec, project),
+            not_before_us=None if spec.not_before is None else spec.not_before.instant_us(now_us),
         )
 
     def _check_references(self, unit: Unit, spec: JobSpec, project: Project, blob: BlobId | None) -> None:
@@ -216,6 +221,26 @@ def _check_deadline(spec: JobSpec, document: Mapping[str, object], now_us: int) 
         of = Document.of(document)
         problem = of.problem(("deadline",), f"deadline: it passed {late} ago", "Write a later one, or leave it out.")
         raise InvalidDocument(of.source, (problem,))
+
+
+def _resolved(unit: Unit, scope: Scope, spec: JobSpec, project: Project) -> tuple[After, ...]:
+    """The ends of jobs and arrays of its project that are meant now, and what is known of them.
+
+    Raises NothingToWaitFor, AmbiguousName.
+
+    They were all submitted before, so jobs never wait for each other in a circle.
+    """
+    found = [_meant(scope, word.name, project) for word in spec.after]
+    names = (one.name if isinstance(one, Array) else one.title for one in found)
+    after = [After(word.kind, one.id, name) for word, one, name in zip(spec.after, found, names, strict=True)]
+    return judge(after, ended(unit, (one.id for one in after)))
+
+
+def _meant(scope: Scope, name: str, project: Project) -> Job | Array:
+    try:
+        return scope.job_or_array(name, project=project.id)
+    except Unknown:
+        raise NothingToWaitFor(name, project.id) from None
 
 
 def _record(unit: Unit, jobs: Sequence[Job]) -> None:

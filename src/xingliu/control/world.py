@@ -41,6 +41,7 @@ class World:
         self.settings = CloudSettings()
         self.jobs: dict[JobId, Job] = {}
         self._of_array: dict[ArrayId, dict[JobId, None]] = {}
+        self._dependents: dict[JobId, None] = {}
         self._attempts: dict[AttemptId, Attempt] = {}
         self._leases: dict[JobId, dict[LeaseId, Lease]] = defaultdict(dict)
         self._by_node: dict[NodeName, dict[LeaseId, Lease]] = defaultdict(dict)
@@ -135,8 +136,11 @@ class World:
         if job.array is not None:
             self._of_array.setdefault(job.array.id, {})[job.id] = None
         self._pending.pop(job.id, None)
+        self._dependents.pop(job.id, None)
         if job.state is JobState.PENDING:
             self._pending[job.id] = pending_job(job)
+            if any(after.met is None for after in job.after):
+                self._dependents[job.id] = None
 
     def _put_lease(self, lease: Lease) -> None:
         before = self._leases[lease.job].get(lease.id)
@@ -200,6 +204,15 @@ class World:
         """Its elements that are not over."""
         with self._lock:
             return [self.jobs[job_id] for job_id in self._of_array.get(array, ())]
+
+    def dependents(self) -> list[Job]:
+        """Those that wait for others whose end is not known yet."""
+        with self._lock:
+            return [self.jobs[job_id] for job_id in self._dependents]
+
+    def is_over(self, job_or_array: str) -> bool:
+        """Whether that job, or every element of that array, has ended."""
+        return JobId(job_or_array) not in self.jobs and ArrayId(job_or_array) not in self._of_array
 
     def gangs(self) -> list[Gang]:
         """Every job that holds leases, with its current attempt, in the order in which they came to hold some."""
@@ -353,6 +366,8 @@ def pending_job(job: Job) -> PendingJob:
         deadline_us=spec.deadline_us,
         array=job.array,
         ran_us=job.running_us,
+        after=tuple(after for after in job.after if after.met is not True),
+        not_before_us=job.not_before_us,
     )
 
 

@@ -3,13 +3,14 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from xingliu.forecast.history import Guess, History, Kind
 from xingliu.forecast.lines import Lines
 from xingliu.forecast.model import Basis, Expectation, Outlook
 from xingliu.forecast.playing import by_submission, same_request
-from xingliu.forecast.telling import endless, far, hopeless, started
+from xingliu.forecast.telling import endless, far, hopeless, started, waits_for_endless
 from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.resources import Resources
@@ -50,6 +51,7 @@ class _Run:
         self._open: dict[JobId, Hashable] = {}
         self._alike: dict[Hashable, list[JobId]] = {}
         self._lines, self._claims, self._waits = Lines(), dict[JobId, None](), dict[Hashable, Wait]()
+        self._after = {job.id: job.after for job in snapshot.pending if job.after}
         for job in snapshot.pending:
             self._join(job)
             self._alike.setdefault(self._kind(job), []).append(job.id)
@@ -76,6 +78,8 @@ class _Run:
             self._ended.clear()
             for gone in self._cloud.advance(next_us):
                 self._end(gone)
+            for freed in self._cloud.take_freed():
+                self._free(self._cloud.pending[freed])
         self._give_up()
         return Outlook(self._snapshot.version, self._snapshot.now_us, first_us, self._found)
 
@@ -83,7 +87,7 @@ class _Run:
         """When something ends, or may be done that was too early before; now, where that was earlier."""
         while self._wakes and self._wakes[0] <= self._cloud.now_us:
             heapq.heappop(self._wakes)
-        found = [at_us for at_us in (self._cloud.next_end_us, *self._wakes[:1]) if at_us is not None]
+        found = [at_us for at_us in (self._cloud.next_us, *self._wakes[:1]) if at_us is not None]
         return max(self._cloud.now_us, min(found)) if found else None
 
     def _next_us(self) -> int | None:
@@ -129,7 +133,7 @@ class _Run:
         basis = Basis.TIME_LIMITS if self._tainted.isdisjoint((job.queue, *nodes)) else Basis.HISTORY
         made_room = [pair for pair in self._ended.values() if any(seat.node in nodes for seat in pair[1].seats)]
         made_room = made_room or list(self._ended.values())
-        since_us = max((ended_us for ended_us, _ in made_room), default=self._cloud.now_us)
+        since_us = self._since_us(job, made_room)
         guess = self._guess(job)
         if self._open.pop(job.id, None) is not None:
             self._found[job.id] = self._started(place, since_us, made_room, basis)
@@ -143,12 +147,19 @@ class _Run:
         self._cloud.start(place, run_us=run_us, comes_back=True, since_us=since_us)
         heapq.heappush(self._wakes, since_us + self._quotas.min_runtime_us(job.queue))
 
+    def _since_us(self, job: PendingJob, made_room: Iterable[tuple[int, RunningJob]]) -> int:
+        """When there was room for it, all it waits for had ended and its time had come."""
+        others = [self._ended[JobId(one.id)][0] for one in self._after.get(job.id, ()) if one.id in self._ended]
+        found = [*(ended_us for ended_us, _ in made_room), *others]
+        return max([job.not_before_us or 0, *found]) if found else self._cloud.now_us
+
     def _started(self, place: Place, at_us: int, made_room: Sequence[tuple[int, RunningJob]], basis: Basis) -> Expectation:
         if self._cloud.now_us == self._snapshot.now_us and not made_room:
             return Expectation(self._snapshot.now_us, "now", Basis.NOW, seats=place.seats)
         within_us = 0 if self._exact else self._cloud.now_us - self._from_us
         last_first = [job for _, job in sorted(made_room, key=lambda pair: (-pair[0], pair[1].id))]
-        return started(place, at_us, last_first, self._guesses, basis, within_us)
+        job = replace(self._cloud.pending[place.job], after=self._after.get(place.job, ()))
+        return started(job, place, at_us, last_first, self._guesses, basis, within_us)
 
     def _stay(self, stay: StayPending) -> None:
         """Room is kept for it, or it can never start, nor can any like it that wait with it."""
@@ -176,6 +187,15 @@ class _Run:
             self._tainted.update((gone.queue, *(seat.node for seat in gone.seats)))
         if gone.id in self._cloud.pending:
             self._join(self._cloud.pending[gone.id])
+
+    def _free(self, job: PendingJob) -> None:
+        """It waits for less, so it is of another kind now."""
+        kind = self._kind(job)
+        self._lines.leave(job.id)
+        self._lines.join(job.id, kind, by_submission(job))
+        self._alike.setdefault(kind, []).append(job.id)
+        if job.id in self._open:
+            self._open[job.id] = kind
 
     def _end_us(self, job: RunningJob) -> int:
         if job.leaves_us is not None or job.ends_us is not None:
@@ -219,6 +239,8 @@ class _Run:
         if wait.reason is PendingReason.NODES_UNHEALTHY:
             return hopeless(wait)
         job = self._cloud.pending[job_id]
+        if wait.reason is PendingReason.DEPENDENCY_WAITING:
+            return waits_for_endless(sorted(other.id for other in self._cloud.running if self._awaited(job, other)), wait)
         models = {node.flavor: node.gpu for node in self._snapshot.nodes}
 
         def in_the_way(other: RunningJob) -> bool:
@@ -229,3 +251,9 @@ class _Run:
             return any(suits(part.request.gpu, models.get(seat.flavor)) for part in job.parts for seat in other.seats)
 
         return endless(sorted(other.id for other in self._cloud.running if in_the_way(other)), wait)
+
+    def _awaited(self, job: PendingJob, other: RunningJob) -> bool:
+        """Whether it waits for that one, or for its array, and nobody knows when that ends."""
+        named = {one.id for one in job.after}
+        known = other.ends_us is not None or other.id in self._guesses
+        return not known and (other.id in named or (other.array is not None and other.array.id in named))

@@ -37,7 +37,18 @@ class Policy:
 def same_request(job: PendingJob) -> Hashable:
     """For policies that go by whose job it is, its priority and submission, and what it asks for."""
     array = None if job.array is None else job.array.id
-    return job.queue, job.project, job.user, job.priority, job.preemptible, job.parts, job.held, array
+    return (
+        job.queue,
+        job.project,
+        job.user,
+        job.priority,
+        job.preemptible,
+        job.parts,
+        job.held,
+        array,
+        job.after,
+        job.not_before_us,
+    )
 
 
 Seats = tuple[tuple[NodeName, tuple[int, ...]], ...]

@@ -1,6 +1,7 @@
 """A snapshot that can be moved on: jobs end, jobs start, and what is free follows."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -8,12 +9,16 @@ from xingliu.kernel.ids import JobId, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
 from xingliu.scheduling.uses import Uses
+from xingliu.workloads.dependencies import AfterKind
 
 NO_GUESSES: Mapping[JobId, int] = {}
 
 
 class VirtualCloud:
-    """The cloud of one snapshot in virtual time. Nothing is submitted but by `submit`, and no node changes state."""
+    """The cloud of one snapshot in virtual time. Nothing is submitted but by `submit`, and no node changes state.
+
+    What ends has succeeded, unless it was being stopped: so ends that are waited for come, but for failures.
+    """
 
     def __init__(self, snapshot: Snapshot, guessed_ends_us: Mapping[JobId, int] = NO_GUESSES) -> None:
         """`guessed_ends_us`: of those without a time limit; else they never end."""
@@ -26,6 +31,12 @@ class VirtualCloud:
         self._running: dict[int, RunningJob] = {}  # by a number: what still lets go of one attempt may start another
         self._ends: list[tuple[int, JobId, int]] = []
         self._uses = Uses(snapshot.fair, snapshot.used, now_us=snapshot.now_us)
+        self._starts: list[int] = []
+        self._dependents: dict[str, set[JobId]] = {}
+        self._freed: set[JobId] = set()
+        self._in_arrays = Counter(job.array.id for job in snapshot.running if job.array is not None)
+        for waits in snapshot.pending:
+            self._join(waits)
         for job in snapshot.running:
             limit_us = guessed_ends_us.get(job.id, job.ends_us)
             self._run(job, limit_us if job.leaves_us is None else job.leaves_us)
@@ -47,6 +58,27 @@ class VirtualCloud:
         while self._ends and self._ends[0][2] not in self._running:
             heapq.heappop(self._ends)
         return self._ends[0][0] if self._ends else None
+
+    @property
+    def next_start_us(self) -> int | None:
+        """The next instant before which some job may not start."""
+        while self._starts and self._starts[0] <= self.now_us:
+            heapq.heappop(self._starts)
+        return self._starts[0] if self._starts else None
+
+    @property
+    def next_us(self) -> int | None:
+        """When something next happens by itself, None when nothing will."""
+        return min((at_us for at_us in (self.next_end_us, self.next_start_us) if at_us is not None), default=None)
+
+    def _join(self, job: PendingJob) -> None:
+        """Note what it waits for."""
+        if job.not_before_us is not None:
+            heapq.heappush(self._starts, job.not_before_us)
+        if job.array is not None:
+            self._in_arrays[job.array.id] += 1
+        for after in job.after:
+            self._dependents.setdefault(after.id, set()).add(job.id)
 
     def _run(self, job: RunningJob, ends_us: int | None) -> None:
         self._numbers += 1
@@ -74,6 +106,7 @@ class VirtualCloud:
     def submit(self, job: PendingJob) -> None:
         """From now on it waits."""
         self.pending[job.id] = job
+        self._join(job)
 
     def follow(self, plan: Plan) -> None:
         """Start what is placed, each until its time limit, and `give_way`."""
@@ -119,16 +152,13 @@ class VirtualCloud:
         self.now_us = now_us
         return tuple(ended)
 
-    def step(self) -> tuple[RunningJob, ...]:
-        """Move to the next end and let everything end that ends then; nothing when nothing more will end.
+    def step(self) -> tuple[RunningJob, ...] | None:
+        """Move to the next end, or to an instant that a job waits for, and let everything end that ends then.
 
-        A job that is past its limit already ends now.
+        None when nothing more will happen. A job that is past its limit already ends now.
         """
-        ended: list[RunningJob] = []
-        while (next_us := self.next_end_us) is not None and (not ended or next_us <= self.now_us):
-            self.now_us = max(self.now_us, next_us)
-            ended.append(self._end_next())
-        return tuple(ended)
+        next_us = self.next_us
+        return None if next_us is None else self.advance(max(self.now_us, next_us))
 
     def _end_next(self) -> RunningJob:
         gone = self._running.pop(heapq.heappop(self._ends)[2])
@@ -142,7 +172,28 @@ class VirtualCloud:
             ran_us = self.now_us - gone.started_us
             left_us = None if left_us is None else max(0, left_us - ran_us)
             self.pending[gone.id] = replace(gone.again, time_left_us=left_us, ran_us=gone.again.ran_us + ran_us)
+        else:
+            self._over(gone)
         return gone
+
+    def _over(self, gone: RunningJob) -> None:
+        """Who waited for it, or for the last of its array, waits for that no more."""
+        over: list[str] = [gone.id]
+        if gone.array is not None:
+            self._in_arrays[gone.array.id] -= 1
+            over += [] if self._in_arrays[gone.array.id] else [gone.array.id]
+        comes = {AfterKind.ANY} if gone.leaves_us is not None else {AfterKind.ANY, AfterKind.OK}
+        for name in over:
+            for job_id in self._dependents.get(name, ()):
+                if (job := self.pending.get(job_id)) is not None:
+                    left = tuple(one for one in job.after if one.id != name or one.kind not in comes)
+                    self.pending[job_id] = replace(job, after=left)
+                    self._freed.add(job_id)
+
+    def take_freed(self) -> list[JobId]:
+        """Who waits for less than when this was last asked."""
+        freed, self._freed = sorted(self._freed), set()
+        return freed
 
     def _charge(self, queue: QueueName, seat: Seat, *, sign: int) -> None:
         view = self._queues.get(queue)

@@ -28,7 +28,7 @@ def honour_claims(cycle: Cycle) -> dict[JobId, Place | Waiting]:
 
 def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | None:
     room, quotas = cycle.room, cycle.quotas
-    barred = job.held or quotas.held(job.queue) or cycle.array_full(job)
+    barred = not job.may_start(cycle.snapshot.now_us) or quotas.held(job.queue) or cycle.array_full(job)
     promised = None if barred else claimed(cycle, job, claim)
     if promised is None:
         return None

@@ -67,7 +67,8 @@ class Cycle:
         self._shares = Shares(snapshot.used, snapshot.fair, self.quotas.path, lambda: self.capacity)
         self._may_borrow = False
         self._orders: dict[QueueName, Order] = {}
-        self.line = self._line(snapshot.pending)
+        self._own_waits = [job for job in snapshot.pending if not job.may_start(snapshot.now_us)]
+        self.line = self._line(job for job in snapshot.pending if job.may_start(snapshot.now_us))
         self.placed: list[tuple[PendingJob, Place]] = []
         self.evicted: list[Evict] = []
         self.in_arrays = self.running.in_arrays.copy()
@@ -84,13 +85,17 @@ class Cycle:
         return OneLine(jobs, self.policy.order)
 
     def turns(self) -> Iterator[PendingJob]:
-        """Everyone who waits, in turn; those who would have to borrow once more when all others were decided."""
+        """Everyone who waits, in turn; those who would have to borrow once more when all others were decided.
+
+        Last, those who may not start whatever is free: they are in nobody's way.
+        """
         while (job := self.line.next()) is not None:
             yield job
         self.line, self._may_borrow = self._line(self.borrowers), True
         self.put_off.clear()
         while (job := self.line.next()) is not None:
             yield job
+        yield from sorted(self._own_waits, key=lambda job: (job.submitted_us, job.id))
 
     def order_of(self, queue: QueueName) -> Order:
         """By which its jobs go: that of the whole cloud where all are in one line, else its own."""

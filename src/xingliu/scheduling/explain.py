@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from xingliu.kernel.ids import FlavorName, JobId, QueueName
 from xingliu.kernel.units import show_milli
 from xingliu.scheduling.cycle import Cycle, Waiting
+from xingliu.scheduling.depending import explain_own_wait
 from xingliu.scheduling.layouts import Ask, Layout, Shape, fit_together
 from xingliu.scheduling.model import NodeView, Part, PendingJob, Place, StayPending
 from xingliu.scheduling.quota import Block, Bound
@@ -83,6 +84,8 @@ class _Walk:
             return self._too_large(job)
         if job.held or self._cycle.quotas.held(job.queue):
             return self._held(job)
+        if not job.may_start(self._cycle.snapshot.now_us):
+            return explain_own_wait(job)
         quotas = self._cycle.quotas
         possible = [layout for layout in large if quotas.block(job, layout.cost, empty=True) is None]
         if not possible:
@@ -112,7 +115,8 @@ class _Walk:
     def _held(self, job: PendingJob) -> Explanation:
         queue = self._cycle.quotas.held(job.queue)
         who = "It" if job.held else f"Its queue {queue}"
-        numbers = {"job_held": job.held, "queue": job.queue, "held_queue": queue}
+        may_start = job.may_start(self._cycle.snapshot.now_us)
+        numbers = {"job_held": job.held, "may_start": may_start, "queue": job.queue, "held_queue": queue}
         return PendingReason.HELD, f"{who} is held until it is released.", numbers
 
     def _array_full(self, job: PendingJob) -> Explanation:

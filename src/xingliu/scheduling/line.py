@@ -8,6 +8,8 @@ from xingliu.kernel.ids import JobId, QueueName
 from xingliu.scheduling.model import PendingJob
 from xingliu.workloads.model import NEVER_STARTS, PendingReason, Wait
 
+OUT_OF_LINE = NEVER_STARTS | {PendingReason.DEPENDENCY_WAITING, PendingReason.NOT_BEFORE}
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -21,7 +23,8 @@ class Position:
 class Line:
     """Those who wait in turn, counted when somebody first asks.
 
-    Who is held itself, or can never start as it is, is not in line; who waits in a queue that is held keeps its place.
+    Who is held itself, waits for others' ends or for an instant, or can never start as it is, is not in line; who waits in
+    a queue that is held keeps its place.
     """
 
     def __init__(self, pending: Sequence[PendingJob] = (), waits: Mapping[JobId, Wait] | None = None) -> None:
@@ -52,5 +55,5 @@ class Line:
 
 
 def _in_line(wait: Wait) -> bool:
-    held_itself = wait.reason is PendingReason.HELD and bool(wait.numbers.get("job_held"))
-    return not held_itself and wait.reason not in NEVER_STARTS
+    only_its_queue = wait.reason is not PendingReason.HELD or bool(wait.numbers.get("may_start"))
+    return only_its_queue and wait.reason not in OUT_OF_LINE

@@ -6,6 +6,7 @@ from xingliu.fleet.model import FairShare, NodeState, QueueOrder
 from xingliu.kernel.ids import FlavorName, JobId, NodeName, PoolName, ProjectId, QueueName, UserId
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.arrays import ArrayPart
+from xingliu.workloads.dependencies import After
 from xingliu.workloads.model import MAIN_ROLE, Claim, ResourceRequest, StopWhy, Wait
 
 FAIR_SHARE = FairShare(reserve_after_us=None)
@@ -83,6 +84,7 @@ class PendingJob:
         ran_us: how long it ran already, in earlier attempts; only forecasts use it.
         deadline_us: when it should have ended.
         claim: nodes on which room is kept for it.
+        after: ends of others that are not met yet, or never will be; not_before_us: when it may start at the earliest.
         array: what it is an element of; no more of its elements than `max_parallel` hold seats or claims at once.
     """
 
@@ -102,6 +104,12 @@ class PendingJob:
     array: ArrayPart | None = None
     deadline_us: int | None = None
     ran_us: int = 0
+    after: tuple[After, ...] = ()
+    not_before_us: int | None = None
+
+    def may_start(self, now_us: int) -> bool:
+        """Whether nothing of its own keeps it: it is not held, all it waits for has ended, and its time has come."""
+        return not self.held and not self.after and (self.not_before_us is None or self.not_before_us <= now_us)
 
 
 @dataclass(frozen=True, slots=True)

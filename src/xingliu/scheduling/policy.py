@@ -33,7 +33,7 @@ def decide(snapshot: Snapshot, policy: Policy = DEFAULT) -> Plan:
 
 
 def _decide_one(cycle: Cycle, job: PendingJob) -> Place | Waiting:
-    if job.held or cycle.quotas.held(job.queue):
+    if not job.may_start(cycle.snapshot.now_us) or cycle.quotas.held(job.queue):
         return Waiting(job, ())
     if cycle.array_full(job):
         return Waiting(job, (), array_full=True)

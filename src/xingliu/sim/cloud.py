@@ -1,6 +1,6 @@
 """The whole cloud in one process, from a seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -26,11 +26,12 @@ from xingliu.sim.plane import Decide, Plane
 from xingliu.sim.requests import Requests
 from xingliu.sim.store import MemoryStore, Moment, Record
 from xingliu.tenancy.model import Actor
-from xingliu.workloads.model import LIVE, NEVER_STARTS, Job
+from xingliu.workloads.model import LIVE, NEVER_STARTS, Job, PendingReason
 
 STEPS = 50
 DRAIN_STEPS_MAX = 1500
 LONGEST_STEP_US = 3 * SECOND_US
+STUCK = NEVER_STARTS | {PendingReason.DEPENDENCY_WAITING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,14 @@ class SimCloud:
         self.estate = draw_estate(self.dice.of("estate"), self.dice.of("orders"))
         assert self.plane is not None, "nothing goes wrong before the first step"
         self.actors: dict[UserId, Actor] = settle_in(self.plane, self.estate)
-        self.people: People = self._people("people", "jobs", SUBMIT_ONLY if self.calm else WEIGHTS)
-        self._interrupters: People = self._people("interrupters", "their jobs", MEDDLESOME)
+        gpus = has_gpus(self.estate)
+        self.people: People = People(self.dice.of, SUBMIT_ONLY if self.calm else WEIGHTS, gpus=gpus)
+        interrupting = Dice(f"{seed}/interrupting")
+        self._interrupters: People = People(interrupting.of, MEDDLESOME, gpus=gpus)
         self._amid_cycle: bool = False
         self.requests: Requests = Requests(self)
         self.accidents: Accidents = Accidents(self)
         self.invariants: Invariants = Invariants(self)
-
-    def _people(self, who: str, what: str, weights: Mapping[str, int]) -> People:
-        dice, jobs, arrays, roles = (self.dice.of(purpose) for purpose in (who, what, f"arrays of {what}", f"roles of {what}"))
-        return People(dice, jobs, arrays, roles, weights, gpus=has_gpus(self.estate))
 
     # Processes ----------------------------------------------------------------------------------------------------------
 
@@ -218,9 +217,11 @@ class SimCloud:
             left = self.jobs_left()
             if not left:
                 break
-            if all(job.wait is not None and job.wait.reason in NEVER_STARTS for job in left):
+            reasons = {job.id: job.wait.reason if job.wait is not None else None for job in left}
+            if set(reasons.values()) <= STUCK:
                 for job in left:
-                    self.requests.stop(job.id)
+                    if reasons[job.id] is not PendingReason.DEPENDENCY_WAITING:
+                        self.requests.stop(job.id)
         self.invariants.check_end()
 
     def run(self) -> None:

@@ -6,7 +6,7 @@ from random import Random
 class Dice:
     """All chance of one simulation."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._seed = seed
         self._children: dict[str, Random] = {}
 

@@ -20,7 +20,8 @@ from xingliu.sim.chronicle import Chronicle
 from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
 from xingliu.sim.turns import out_of_turn
-from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome
+from xingliu.workloads.dependencies import AfterKind
+from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome, PendingReason
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -49,7 +50,7 @@ class Invariants:
         self._chronicle = Chronicle()
         self._promised: dict[JobId, tuple[int, Claim, object]] = {}
         self._promised_before: frozenset[JobId] = frozenset()
-        self._places: tuple[int, dict[JobId, Position | None]] = (0, {})
+        self._places: tuple[object, dict[JobId, Position | None]] = (0, {})
         self._answering: Counter[NodeName] = Counter()
         self.checked = 0
         self.foretold = 0
@@ -67,6 +68,7 @@ class Invariants:
             self._check_leases(unit, jobs, leases)
             self._check_holds(unit, leases)
             self._check_arrays(jobs)
+            self._check_waits(jobs, leases)
             self._check_evictions(jobs)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
@@ -139,6 +141,23 @@ class Invariants:
         held = Counter((job.array.id, job.array.max_parallel) for job in jobs.values() if job.array and job.state in HOLDING)
         for (array, most), count in held.items():
             self.hold(most is None or count <= most, f"{count} elements of {array} hold nodes, and at most {most} may")
+
+    def _check_waits(self, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
+        """Nothing started before the ends it waits for, nor before its instant; and what is said of those ends is so."""
+        ends: dict[str, set[JobState]] = defaultdict(set)
+        for job in jobs.values():
+            ends[job.id].add(job.state)
+            if job.array is not None:
+                ends[job.array.id].add(job.state)
+        for job in jobs.values():
+            self.hold(job.attempt == 0 or all(one.met for one in job.after), f"{job.id} started before {job.after}")
+            for one in job.after:
+                over, well = ends[one.id] <= FINAL, ends[one.id] == {JobState.SUCCEEDED}
+                met = one.kind is AfterKind.ANY or well is (one.kind is AfterKind.OK)
+                self.hold(one.met is None or (over and met is one.met), f"{job.id} waits for {one}, which is {ends[one.id]}")
+        for lease in leases:
+            not_before_us = jobs[lease.job].not_before_us or 0
+            self.hold(lease.opened_us >= not_before_us, f"{lease.job} was placed at {lease.opened_us}, before {not_before_us}")
 
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
@@ -264,8 +283,10 @@ class Invariants:
         assert plane is not None, "a clean step had one"
         places = {job: plane.scheduling.line.position(job) for job in plane.scheduling.waits}
         decided_for = self._cloud.plan.version if self._cloud.plan is not None else 0
-        known, self._places = self._places, (decided_for, places)
-        if known[0] == decided_for:
+        too_early = {job for job, wait in plane.scheduling.waits.items() if wait.reason is PendingReason.NOT_BEFORE}
+        world = (decided_for, too_early)
+        known, self._places = self._places, (world, places)
+        if known[0] == world:
             self.hold(known[1] == places, f"places in line changed in an unchanged world: {known[1]}, {places}")
 
     def _check_turns(self, jobs: Mapping[JobId, Job]) -> None:

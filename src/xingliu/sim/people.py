@@ -1,6 +1,6 @@
 """Those who use the cloud: random wishes, each carried out through the same control calls as an API would."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -57,10 +57,11 @@ MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submi
 class People:
     """Draws wishes, each verb by its weight."""
 
-    def __init__(
-        self, dice: Random, jobs: Random, arrays: Random, roles: Random, weights: Mapping[str, int], *, gpus: bool
-    ) -> None:
-        self._dice, self._jobs, self._arrays, self._roles = dice, jobs, arrays, roles
+    def __init__(self, dice: Callable[[str], Random], weights: Mapping[str, int], *, gpus: bool) -> None:
+        """`dice`: the chance of each purpose."""
+        self._dice, self._jobs, self._arrays, self._chains, self._roles = map(
+            dice, ("people", "jobs", "arrays", "chains", "roles")
+        )
         self._weights, self._gpus = weights, gpus
         self._submitted = 0
 
@@ -97,7 +98,7 @@ class People:
             document["queue"] = dice.choice(QUEUES)
         if dice.random() < 0.2:
             document["secrets"] = ["TOKEN"]
-        return self._with_roles(document, nodes, life) | self._array()
+        return self._with_roles(document, nodes, life) | self._array() | self._waits()
 
     def _with_roles(self, document: dict[str, object], nodes: int, life: Life) -> dict[str, object]:
         """Now and then the job has helpers beside its workers: they end alike, or work until they are stopped."""
@@ -112,6 +113,16 @@ class People:
                 "stop_when": "worker",
             }
         return document | {"roles": {"worker": own, "helper": {**helpers, "run": life.script()}}}
+
+    def _waits(self) -> dict[str, object]:
+        """Now and then for jobs submitted lately, be they another tenant's or refused, or for an instant."""
+        dice, found = self._chains, dict[str, object]()
+        if self._submitted > 1 and dice.random() < 0.25:
+            of = f"job-{dice.randint(max(1, self._submitted - 5), self._submitted - 1)}"
+            found["after"] = {dice.choice(("ok", "ok", "any", "failed")): [of]}
+        if dice.random() < 0.1:
+            found["not_before"] = dice.choice(("1s", "5s", "30s"))
+        return found
 
     def _array(self) -> dict[str, object]:
         """Now and then many jobs of one file, some of which may run at once."""

@@ -4,9 +4,10 @@ from collections.abc import Collection, Hashable, Iterable, Iterator
 
 from xingliu.forecast.playing import same_request
 from xingliu.kernel.ids import JobId
+from xingliu.scheduling.line import OUT_OF_LINE
 from xingliu.scheduling.model import PendingJob, Plan, QueueView, StayPending
 from xingliu.scheduling.orders import FAIR, orders_in
-from xingliu.workloads.model import NEVER_STARTS, PendingReason, Wait
+from xingliu.workloads.model import PendingReason, Wait
 
 
 def out_of_turn(
@@ -37,7 +38,7 @@ def out_of_turn(
 
 def _in_line(wait: Wait, *, strict: bool, personal: bool) -> bool:
     """It waits neither by anybody's wish, nor for ever, nor because others of its array, or perhaps its user, hold enough."""
-    out = {PendingReason.HELD, *NEVER_STARTS}
+    out = {PendingReason.HELD, *OUT_OF_LINE}
     out |= {PendingReason.WAITING_FOR_QUOTA} if personal else set()
     out |= set() if strict else {PendingReason.PREEMPTION_IN_PROGRESS}
     return wait.reason not in out and "array" not in wait.numbers

@@ -23,22 +23,12 @@ from xingliu.kernel.ids import (
 )
 from xingliu.kernel.resources import Resources
 from xingliu.workloads.arrays import ArrayPart, Span
-
-
-class JobState(StrEnum):
-    PENDING = "PENDING"
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    STOPPING = "STOPPING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    TIMED_OUT = "TIMED_OUT"
-    CANCELLED = "CANCELLED"
-
+from xingliu.workloads.dependencies import After, AfterWord, NotBefore
+from xingliu.workloads.jobstates import FINAL as FINAL
+from xingliu.workloads.jobstates import LIVE as LIVE
+from xingliu.workloads.jobstates import JobState as JobState
 
 MAIN_ROLE = "main"  # of a job that names no roles
-FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED})
-LIVE = frozenset(JobState) - FINAL
 
 
 class StopWhy(StrEnum):
@@ -85,6 +75,9 @@ class PendingReason(StrEnum):
 
     INVALID_REQUEST = "InvalidRequest"
     HELD = "Held"
+    DEPENDENCY_WAITING = "DependencyWaiting"
+    DEPENDENCY_FAILED = "DependencyFailed"
+    NOT_BEFORE = "NotBefore"
     EXCEEDS_LIMIT = "ExceedsLimit"
     WAITING_FOR_QUOTA = "WaitingForQuota"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
@@ -94,7 +87,7 @@ class PendingReason(StrEnum):
     PREEMPTION_IN_PROGRESS = "PreemptionInProgress"
 
 
-NEVER_STARTS = frozenset({PendingReason.INVALID_REQUEST, PendingReason.EXCEEDS_LIMIT})
+NEVER_STARTS = frozenset({PendingReason.INVALID_REQUEST, PendingReason.DEPENDENCY_FAILED, PendingReason.EXCEEDS_LIMIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +205,8 @@ class JobSpec:
     array: tuple[Span, ...] = ()
     max_parallel: int | None = None
     deadline_us: int | None = None
+    after: tuple[AfterWord, ...] = ()
+    not_before: NotBefore | None = None
     roles: tuple[RoleSpec, ...] = ()
     stop_when: tuple[str, ...] = ()
 
@@ -267,6 +262,7 @@ class Job:
         stopped_for: the job that gets its room, where it is STOPPING for another.
         claim: the room that is kept for it while it waits.
         array: the array it is an element of.
+        after, not_before_us: what has to end, and the instant that has to come, before it may start.
         generation: grows with every change that a plan must not be older than.
     """
 
@@ -296,6 +292,8 @@ class Job:
     stopped_for: JobId | None = None
     claim: Claim | None = None
     array: ArrayPart | None = None
+    after: tuple[After, ...] = ()
+    not_before_us: int | None = None
 
     @property
     def spec(self) -> JobSpec:

@@ -11,6 +11,7 @@ from xingliu.workloads import spec_words as words
 from xingliu.workloads.arrays import ELEMENTS_MAX
 from xingliu.workloads.model import Checkpoint, JobSpec, Notify, Priority, ResourceRequest, RestartPolicy
 from xingliu.workloads.spec_roles import STOP_WHEN, check_roles, roles
+from xingliu.workloads.waiting_shapes import AFTER, NOT_BEFORE
 
 NODES_MAX = 100_000
 SCRIPT_BYTES_MAX = 64 * 1024
@@ -193,6 +194,12 @@ JOB = Table(
         Key("stop_when", STOP_WHEN, "The role, or roles, whose end is the job's: the others are stopped then; default all."),
         Key("array", shapes.ARRAY, "Many jobs of this file, each with an index of its own: 0-199, 0-199:2 or 1,3,5-9."),
         Key("max_parallel", whole(1, ELEMENTS_MAX), "How many elements of the array may hold nodes at once; default all."),
+        Key("after", AFTER, "Jobs that have to end before: [prep] well, or {ok: [a], any: [b], failed: [c]}; names or ids."),
+        Key(
+            "not_before",
+            NOT_BEFORE,
+            "When it may start at the earliest: 2h (from submission), or 2026-12-24T03:00:00+01:00.",
+        ),
         Key(
             "time_limit", duration(most_us=TIME_LIMIT_MAX_US), "Longest running time, summed over attempts: 36h.", "time_limit_us"
         ),

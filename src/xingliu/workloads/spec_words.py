@@ -2,7 +2,6 @@
 
 LATER = frozenset(
     {
-        "after",
         "elastic",
         "engine",
         "ide",
@@ -10,7 +9,6 @@ LATER = frozenset(
         "keep_failed",
         "max_cost",
         "model",
-        "not_before",
         "port",
         "ready",
         "replicas",
@@ -58,6 +56,7 @@ _MEANT = {
     "topology": "placement switches podset_required_topology podset_preferred_topology",
     "array": "array_size array_spec indices",
     "max_parallel": "max_concurrent max_concurrency concurrency_limit array_limit",
+    "not_before": "begin start_after earliest_start delay",
     "after": "dependency dependencies depends_on needs",
     "stop_if_idle": "autostop utilization_policy idle_duration inactivity_duration",
     "max_cost": "max_price max_hourly_cost",

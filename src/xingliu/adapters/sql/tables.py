@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0005"
+REVISION = "0006"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -196,6 +196,8 @@ Table(
     _of("array_id", "arrays", optional=True),
     _whole("array_index", optional=True),
     _text("array", optional=True),
+    Column("after", TEXT, nullable=False, server_default="[]"),
+    _whole("not_before_us", optional=True),
     Index(None, "spec_id"),
     Index(None, "array_id", "state"),
     Index(None, "array_id", "array_index"),
