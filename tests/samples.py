@@ -17,6 +17,7 @@ from xingliu.kernel.ids import (
     PoolName,
     ProjectId,
     QueueName,
+    ScheduleId,
     SecretId,
     TenantId,
     UserId,
@@ -30,7 +31,9 @@ from xingliu.tenancy.model import Binding, Key, Project, Secret, Tenant, User
 from xingliu.tenancy.model import Role as Rights
 from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Attempt, Job, JobSpec, JobState, Lease, Replica, Role
+from xingliu.workloads.schedules import Schedule
 from xingliu.workloads.specs import keep_spec
+from xingliu.workloads.timetables import Timetable
 
 TENANT = Tenant(TenantId("acme"), 1)
 QUEUE = Queue(QueueName("default"), Resources({"gpu.h100": 16_000}), order=QueueOrder.FIRST_COME)
@@ -60,6 +63,9 @@ CURSOR = Cursor("notifications", 2**40)
 RECEIPT = Receipt("ada:1", "ef" * 32, "j1", 8)
 SPEC = keep_spec({"kind": "job", "name": "train"}, JobSpec("train", "python train.py"))
 ARRAY = Array(ArrayId("a1"), TENANT.id, PROJECT.id, USER.id, QUEUE.name, "sweep", "0-199", 200, 9, max_parallel=20)
+SCHEDULE = Schedule(
+    ScheduleId("s1"), TENANT.id, PROJECT.id, USER.id, "nightly", Timetable("0 3 * * *", "Europe/Berlin"), SPEC, 9, 10
+)
 JOB = Job(
     JobId("j1"),
     TENANT.id,
@@ -107,6 +113,7 @@ def put_all(unit: Unit) -> None:
     unit.receipts.put(RECEIPT)
     unit.specs.put(SPEC)
     unit.arrays.put(ARRAY)
+    unit.schedules.put(SCHEDULE)
     unit.jobs.put(JOB)
     unit.roles.put(ROLE)
     unit.replicas.put(REPLICA)

@@ -21,6 +21,7 @@ from xingliu.api import (
     pools,
     projects,
     queues,
+    schedules,
     secrets,
     snapshots,
     tenants,
@@ -31,7 +32,7 @@ from xingliu.api.limits import BodyLimit
 from xingliu.control.services import Services
 
 _NOUNS = (
-    health, cloud, jobs, bulk, arrays, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
+    health, cloud, jobs, bulk, arrays, schedules, logs, attach, blobs, events, usage, nodes, queues, flavors, pools,
     tenants, projects, users, keys, secrets, snapshots, changes,
 )  # fmt: skip
 

@@ -66,6 +66,13 @@ class AfterOut(Out):
     met: bool | None
 
 
+class ScheduledOut(Out):
+    """The schedule that submitted it, and the instant at which that was due."""
+
+    schedule: str
+    due_us: int
+
+
 class JobOut(Out):
     """A job. Instants and spans in microseconds; `spec` is the file as it was accepted.
 
@@ -102,6 +109,7 @@ class JobOut(Out):
     array: PartOut | None
     after: list[AfterOut]
     not_before_us: int | None
+    scheduled: ScheduledOut | None
     spec: dict[str, Any]
 
 
@@ -292,6 +300,7 @@ def job_out(job: Job) -> JobOut:
         array=_part(job.array) if job.array is not None else None,
         after=[AfterOut(job=one.id, name=one.name, end=one.kind.value, met=one.met) for one in job.after],
         not_before_us=job.not_before_us,
+        scheduled=None if job.scheduled is None else ScheduledOut(schedule=job.scheduled.id, due_us=job.scheduled.due_us),
         spec=dict(job.kept.document),
     )
 

@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "stop": ("jobs", "End jobs for good."),
         "hold": ("jobs", "Keep jobs from starting; stop those that run until released."),
         "release": ("jobs", "Let held jobs go on."),
+        "schedule": ("schedules", "Jobs that are submitted again and again."),
         "cp": ("files", "Copy files out of a job's folder."),
         "attach": ("attach", "Open a shell inside a running replica."),
         "top": ("top", "Watch nodes and jobs live."),

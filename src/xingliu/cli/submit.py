@@ -70,8 +70,7 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
     xl run -y --wait hello.yaml && echo it succeeded
     """
     document, folder = read(file_or_command, options)
-    if with_logs and "array" in document:
-        raise BadValue("--follow", "for an array", "Wait for all of it with --wait; read one element: xl logs -f 'NAME[0]'.")
+    _check_following(document, wait=wait, with_logs=with_logs)
     if not yes and not may_ask():
         raise MustSayYes("submitting a job")
     project = options.get("project")
@@ -82,6 +81,18 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
             click.confirm("Submit it?", default=planned["verdict"] != "never", abort=True, err=session.json)
     blob = _upload(session, folder, document.get("project") or project) if folder else None
     request = {"document": document, "project": project, "blob": blob}
+    return _keep(session, request) if "schedule" in document else _submit(session, request, wait=wait, with_logs=with_logs)
+
+
+def _check_following(document: Json, *, wait: bool, with_logs: bool) -> None:
+    """Raises BadValue where there is not one job to follow."""
+    if with_logs and "array" in document:
+        raise BadValue("--follow", "for an array", "Wait for all of it with --wait; read one element: xl logs -f 'NAME[0]'.")
+    if "schedule" in document and (wait or with_logs):
+        raise BadValue("--follow" if with_logs else "--wait", "for a schedule", "See what it submits: `xl schedule show NAME`.")
+
+
+def _submit(session: Session, request: Json, *, wait: bool, with_logs: bool) -> int:
     job = session.client.post("/v1/jobs", request, once=new_request_key())
     array = job.get("array")
     if not session.json:
@@ -91,6 +102,18 @@ def run(session: Session, /, file_or_command: tuple[str, ...], yes: bool, wait: 
     if array:
         return _follow_array(session, array["id"]) if wait else 0
     return _follow(session, job["id"], with_logs=with_logs) if wait or with_logs else 0
+
+
+def _keep(session: Session, request: Json) -> int:
+    """The file as a schedule."""
+    from xingliu.cli.schedules import next_time  # noqa: PLC0415 - for those who keep one
+
+    made = session.client.post("/v1/schedules", request, once=new_request_key())
+    if session.json:
+        print_json(made)
+    else:
+        click.echo(f"schedule {made['name']} of {made['project']} kept; due next: {next_time(made)}")
+    return 0
 
 
 def _upload(session: Session, folder: Path, project: str | None) -> str:
@@ -197,6 +220,8 @@ def show_plan(planned: Json, *, err: bool = False) -> None:
     parts = f" for {' and '.join(roles)}" if roles else ""
     many = f"an array of {sum(map(len, read_spans(spec['array'])))} jobs, each on " if spec.get("array") else ""
     click.echo(f"{spec.get('name', 'job')}: {many}{nodes} {'node' if nodes == 1 else 'nodes'}{parts}{_places(planned)}", err=err)
+    if spec.get("schedule"):
+        click.echo(_schedule(spec["schedule"]), err=err)
     if planned["verdict"] == "now":
         click.echo("starts now", err=err)
     else:
@@ -209,6 +234,12 @@ def show_plan(planned: Json, *, err: bool = False) -> None:
         click.echo(due["sentence"], err=err)
     if price := planned.get("list_price"):
         click.echo(_price(price), err=err)
+
+
+def _schedule(written: str | Json) -> str:
+    from xingliu.cli.schedules import coming  # noqa: PLC0415 - as above
+
+    return f"kept as a schedule, due next {coming(written)}; due now, it would be so:"
 
 
 def _places(planned: Json) -> str:

@@ -89,6 +89,7 @@ def build(settings: UpSettings, url: str, *, on_lost: Callable[[], None]) -> Clo
         wake=loop.wake,
         check_space=blobs.check_space,
     )
+    loop.begin_with(services.schedules.run_due)
     channels = (Posts(WebhookPostman()), Mails(store, SmtpMailer()))
     notifications = [Notifications(store, channel, clock) for channel in channels]
     return Cloud(held, store, local.launcher, services, loop, forecasts, notifications)

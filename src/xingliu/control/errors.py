@@ -202,6 +202,34 @@ class WholeArray(XingliuError):
 
 
 @dataclass(eq=False)
+class HasSchedule(XingliuError):
+    """{name} has a schedule, and this submits jobs once."""
+
+    code: ClassVar[str] = "has_schedule"
+    hint: ClassVar[str] = "`xl run` keeps such a file as a schedule (POST /v1/schedules); without `schedule` it is a job."
+    name: str
+
+
+@dataclass(eq=False)
+class NoSchedule(XingliuError):
+    """{name} has no schedule."""
+
+    code: ClassVar[str] = "no_schedule"
+    hint: ClassVar[str] = "Add one, such as `schedule: '0 3 * * *'`, or submit it as a job: `xl run FILE`."
+    name: str
+
+
+@dataclass(eq=False)
+class AlreadyScheduled(XingliuError):
+    """Project {project} has a schedule {name} already, of another file."""
+
+    code: ClassVar[str] = "already_scheduled"
+    hint: ClassVar[str] = "Stop that first, `xl schedule stop {name}`, or give this another name."
+    name: str
+    project: str
+
+
+@dataclass(eq=False)
 class NothingToWaitFor(XingliuError):
     """after: there is no job or array {name} in project {project}."""
 

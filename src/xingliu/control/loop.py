@@ -23,8 +23,13 @@ class Loop:
         """`on_lost` is called once, from the thread, when another control plane has taken over."""
         self._scheduling, self._health, self._clock, self._on_lost = scheduling, health, clock, on_lost
         self._woken, self._ended = Event(), Event()
+        self._first: Callable[[], None] = lambda: None
         self._checked_us = 0
         self._thread = Thread(target=self._run, name="cycle", daemon=True)
+
+    def begin_with(self, step: Callable[[], None]) -> None:
+        """What each turn does before its cycle."""
+        self._first = step
 
     def start(self) -> None:
         self._thread.start()
@@ -63,6 +68,7 @@ class Loop:
         if now_us - self._checked_us >= HEALTH_EVERY_US or self._health.is_awaited():
             self._health.run()
             self._checked_us = now_us
+        self._first()
         plan = self._scheduling.run_cycle()
         if plan is None or plan.placements:
             self._woken.set()

@@ -15,6 +15,7 @@ from xingliu.scheduling.model import Used
 from xingliu.tenancy.model import Key, Project, Secret, Tenant, User
 from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Attempt, Job, JobState, KeptSpec, Lease, Replica, Role
+from xingliu.workloads.schedules import Schedule
 
 ID_PREFIX = "id_prefix"
 EVENT_SEARCHABLE = frozenset({"type", "subject", "actor", "tenant", "project", "noun"})
@@ -93,6 +94,15 @@ NOUNS: dict[str, Noun] = {
             {**_OWNED, "user": "users", "spec_id": "specs", "array_id": "arrays"},
             holds={"kept": "spec_id"},
             fixed=_named(*_SUBMITTED, "submitted_us", "array"),
+        ),
+        Noun(
+            "schedules",
+            Schedule,
+            "id",
+            _named("tenant", "project", "user", "name", "spec_id"),
+            {"tenant": "tenants", "project": "projects", "user": "users", "spec_id": "specs"},
+            holds={"kept": "spec_id"},
+            unique=(("project", "name"),),
         ),
         Noun("roles", Role, "id", _named("job"), {"job": "jobs"}, unique=(("job", "name"),)),
         Noun("replicas", Replica, "id", _named("job", "role"), {"job": "jobs", "role": "roles"}, unique=(("role", "rank"),)),

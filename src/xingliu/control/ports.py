@@ -21,6 +21,7 @@ from xingliu.kernel.ids import (
     QueueName,
     ReplicaId,
     RoleId,
+    ScheduleId,
     SecretId,
     SpecId,
     TenantId,
@@ -32,6 +33,7 @@ from xingliu.workloads.arrays import Array
 from xingliu.workloads.model import Attempt, Job, KeptSpec, Lease, Replica, Role
 from xingliu.workloads.records import Phase as Phase
 from xingliu.workloads.records import ReplicaRecord as ReplicaRecord
+from xingliu.workloads.schedules import Schedule
 
 K = TypeVar("K", contravariant=True)
 V = TypeVar("V")
@@ -141,6 +143,7 @@ class Unit(Protocol):
     queues: Collection[QueueName, Queue]
     specs: Collection[SpecId, KeptSpec]
     arrays: Collection[ArrayId, Array]
+    schedules: Collection[ScheduleId, Schedule]
     jobs: Collection[JobId, Job]
     roles: Collection[RoleId, Role]
     replicas: Collection[ReplicaId, Replica]

@@ -22,6 +22,7 @@ from xingliu.control.nodes import Nodes
 from xingliu.control.ports import BlobStore, Machine, ReplicaFiles, Sealer, Shells, Store
 from xingliu.control.projects import Projects
 from xingliu.control.queues import Queues
+from xingliu.control.schedules import Schedules
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.secrets import Secrets
 from xingliu.control.snapshots import Snapshots
@@ -70,6 +71,7 @@ class Services:
     arrays: Arrays
     submissions: Submissions
     alterations: Alterations
+    schedules: Schedules
     logs: Logs
     files: Files
     attach: Attach
@@ -103,6 +105,7 @@ def services_over(
     """All of them over the same ports. `wake` asks for a cycle soon; `check_space` raises DiskFull."""
     store, clock, ids = ports.store, ports.clock, ports.ids
     jobs = Jobs(store, world, scheduling, forecasts, clock, wake=wake)
+    submissions = Submissions(store, world, forecasts, clock, ids, wake=wake, check_space=check_space)
     return Services(
         about=about,
         actors=Actors(store),
@@ -111,7 +114,8 @@ def services_over(
         jobs=jobs,
         bulk=BulkJobs(store, world, clock, wake=wake),
         arrays=Arrays(store, world, scheduling, jobs, clock, wake=wake),
-        submissions=Submissions(store, world, forecasts, clock, ids, wake=wake, check_space=check_space),
+        submissions=submissions,
+        schedules=Schedules(store, world, submissions, clock, ids),
         alterations=Alterations(store, world, clock, wake=wake),
         logs=Logs(store, ports.files),
         files=Files(store, ports.files),

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from xingliu.control.actors import actor_of
 from xingliu.control.dependencies import ended
 from xingliu.control.discretion import Sees, discreet, unnamed
-from xingliu.control.errors import NoMailServer, NothingToWaitFor, TooMany
+from xingliu.control.errors import Forbidden, HasSchedule, NoMailServer, NothingToWaitFor, TooMany
 from xingliu.control.forecasts import Forecast, Forecasts
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
@@ -29,8 +30,9 @@ from xingliu.tenancy.model import Actor, Project
 from xingliu.tenancy.roles import Verb
 from xingliu.training.gang import event
 from xingliu.workloads.arrays import Array, ArrayPart, indices_of, write_spans
-from xingliu.workloads.dependencies import After, judge
-from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role, RoleSpec, Wait
+from xingliu.workloads.dependencies import After, AfterKind, judge
+from xingliu.workloads.model import Job, JobSpec, JobState, Replica, Role, RoleSpec, Scheduled, Wait
+from xingliu.workloads.schedules import Occurrence
 from xingliu.workloads.spec import read_job, with_keys
 from xingliu.workloads.specs import keep_spec
 
@@ -90,7 +92,7 @@ class Submissions:
         spec = read_job(document)
         assert isinstance(document.value, Mapping), "else it could not be read"
         _check_deadline(spec, document.value, now_us)
-        return self._new_job(unit, actor, spec, document.value, project, None, now_us)
+        return self.new_job(unit, actor, spec, document.value, project, None, now_us)
 
     def _plan_of(self, job: Job, answer: WhatIf, forecast: Forecast, sees: Sees, now_us: int) -> JobPlan:
         wait = unnamed(answer.wait) if answer.wait is not None else None
@@ -108,14 +110,16 @@ class Submissions:
     ) -> Job:
         """Record a job, PENDING, or all elements of an array, of which the first is given. The same key gives the same.
 
-        Raises InvalidDocument, Unknown, NothingToWaitFor, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany,
+        Raises InvalidDocument, HasSchedule, Unknown, NothingToWaitFor, Forbidden, NotALeaf, NoMailServer, DiskFull, TooMany,
         IdempotencyConflict.
         """
         spec = read_job(Document.of(document))
+        if spec.schedule is not None:
+            raise HasSchedule(spec.name)
         self._check_room(max(1, sum(map(len, spec.array))))
         now_us = self._clock.now_us()
         with self._store.write() as unit:
-            job = self._new_job(unit, actor, spec, document, project, blob, now_us)
+            job = self.new_job(unit, actor, spec, document, project, blob, now_us)
             request = {"document": document, "project": job.project, "blob": blob}
             if (earlier := made_before(unit, actor, idempotency_key, request)) is not None:
                 return Scope(unit, actor).job(earlier)
@@ -135,17 +139,34 @@ class Submissions:
         now_us = self._clock.now_us()
         with self._store.write() as unit:
             each = zip(specs, documents, strict=True)
-            jobs = [self._new_job(unit, actor, spec, document, project, None, now_us) for spec, document in each]
+            jobs = [self.new_job(unit, actor, spec, document, project, None, now_us) for spec, document in each]
             _record(unit, jobs)
         self._wake()
         return jobs
 
+    def submit_due(self, unit: Unit, of: Occurrence, now_us: int) -> Job:
+        """Record what a schedule submits, in the transaction that records its instant. Raises as `submit`, before any write."""
+        schedule = of.schedule
+        self._check_room(max(1, sum(map(len, schedule.kept.spec.array))))
+        user = unit.users.get(schedule.user)
+        if user is None or user.revoked_us is not None:
+            raise Forbidden(schedule.user, Verb.JOB_SUBMIT, schedule.project)
+        file = schedule.kept
+        _check_deadline(file.spec, file.document, now_us)
+        job = self.new_job(unit, actor_of(user), file.spec, file.document, schedule.project, schedule.blob, now_us)
+        before = () if of.waits_for is None else (After(AfterKind.ANY, of.waits_for, schedule.name),)
+        job = replace(job, after=(*before, *job.after), scheduled=Scheduled(schedule.id, of.at_us))
+        jobs = [job] if not job.spec.array else _elements(unit, job)
+        _record(unit, jobs)
+        return jobs[0]
+
     def _check_room(self, count: int) -> None:
+        """Raises DiskFull, TooMany."""
         self._check_space()
         if len(self._world.jobs) + count > LIVE_JOBS_MAX:
             raise TooMany("unfinished jobs", LIVE_JOBS_MAX, "Wait until some have ended, or stop some: `xl stop`.")
 
-    def _new_job(
+    def new_job(
         self,
         unit: Unit,
         actor: Actor,
@@ -155,7 +176,7 @@ class Submissions:
         blob: BlobId | None,
         now_us: int,
     ) -> Job:
-        """The job this file means for this actor. Raises Unknown, Forbidden, NotALeaf."""
+        """The job this file means for this actor; nothing is written. Raises Unknown, NothingToWaitFor, Forbidden, NotALeaf."""
         scope = Scope(unit, actor)
         project = scope.project(spec.project or project_name)
         scope.require(Verb.JOB_SUBMIT, project=project.id)

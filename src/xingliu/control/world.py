@@ -7,7 +7,7 @@ from threading import RLock
 
 from xingliu.control.ports import Delta, Settings, Store
 from xingliu.fleet.model import CloudSettings, Flavor, Node, NodeState, Queue
-from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName, UserId
+from xingliu.kernel.ids import ArrayId, AttemptId, FlavorName, JobId, LeaseId, NodeName, ProjectId, QueueName, ScheduleId, UserId
 from xingliu.kernel.resources import CPU, Resources, cpu_of, gpu_of
 from xingliu.scheduling.model import NodeView, Part, PendingJob, QueueView, RunningJob, Seat, Snapshot, Used
 from xingliu.scheduling.room import Stock
@@ -15,6 +15,7 @@ from xingliu.scheduling.running import Running
 from xingliu.scheduling.uses import Uses
 from xingliu.training.gang import Gang
 from xingliu.workloads.model import FINAL, LIVE, Attempt, Job, JobState, Lease
+from xingliu.workloads.schedules import Schedule
 
 SETTINGS = "cloud"
 
@@ -39,6 +40,7 @@ class World:
         self.flavors: dict[FlavorName, Flavor] = {}
         self.queues: dict[QueueName, Queue] = {}
         self.settings = CloudSettings()
+        self.schedules: dict[ScheduleId, Schedule] = {}
         self.jobs: dict[JobId, Job] = {}
         self._of_array: dict[ArrayId, dict[JobId, None]] = {}
         self._dependents: dict[JobId, None] = {}
@@ -58,6 +60,7 @@ class World:
             self._version = self._store.version()
             values: list[object] = [*unit.settings.find(), *unit.flavors.find(), *unit.nodes.find(), *unit.queues.find()]
             values += unit.fair_uses.find()
+            values += unit.schedules.find()
             values += unit.jobs.find({"state": LIVE})
             open_leases = unit.leases.find({"released_us": None})
             busy = frozenset(lease.job for lease in open_leases)
@@ -81,6 +84,8 @@ class World:
                         self.queues.pop(QueueName(key), None)
                     elif noun == "fair_uses":
                         self._uses.forget(key)
+                    elif noun == "schedules":
+                        self.schedules.pop(ScheduleId(key), None)
             elif delta.version > self._version:
                 self._rebuild()
 
@@ -116,6 +121,8 @@ class World:
                 self._stock = None
             case Queue():
                 self.queues[value.name] = value
+            case Schedule():
+                self.schedules[value.id] = value
             case Settings(key=key, value=settings) if key == SETTINGS:
                 self.settings = settings
                 self._uses.obey(settings.fair_share)
@@ -209,6 +216,12 @@ class World:
         """Those that wait for others whose end is not known yet."""
         with self._lock:
             return [self.jobs[job_id] for job_id in self._dependents]
+
+    def due(self, now_us: int) -> list[ScheduleId]:
+        """The schedules that are due, in the order of their instants."""
+        with self._lock:
+            found = [(schedule.next_us or 0, schedule.id) for schedule in self.schedules.values() if schedule.is_due(now_us)]
+        return [schedule_id for _, schedule_id in sorted(found)]
 
     def is_over(self, job_or_array: str) -> bool:
         """Whether that job, or every element of that array, has ended."""

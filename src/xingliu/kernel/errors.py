@@ -22,7 +22,7 @@ class XingliuError(Exception):
 _LISTED = {
     "job": "xl ps",
     "array": "xl ps",
-    **{noun: f"xl {noun} ls" for noun in ("key", "node", "project", "queue", "secret", "tenant", "user")},
+    **{noun: f"xl {noun} ls" for noun in ("key", "node", "project", "queue", "schedule", "secret", "tenant", "user")},
 }
 
 

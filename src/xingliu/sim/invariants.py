@@ -10,7 +10,7 @@ from xingliu.control.usage import conserved
 from xingliu.control.world import SETTINGS, World, charge_of, pending_job, queue_view
 from xingliu.fleet.model import CloudSettings, NodeState, Queue
 from xingliu.kernel.clock import SECOND_US
-from xingliu.kernel.ids import JobId, LeaseId, NodeName, QueueName
+from xingliu.kernel.ids import JobId, LeaseId, NodeName, QueueName, ScheduleId
 from xingliu.kernel.intervals import Interval
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.line import Position
@@ -22,6 +22,7 @@ from xingliu.sim.store import MemoryStore
 from xingliu.sim.turns import out_of_turn
 from xingliu.workloads.dependencies import AfterKind
 from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome, PendingReason
+from xingliu.workloads.timetables import next_due_us
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -69,6 +70,7 @@ class Invariants:
             self._check_holds(unit, leases)
             self._check_arrays(jobs)
             self._check_waits(jobs, leases)
+            self._check_schedules(unit, jobs)
             self._check_evictions(jobs)
             self._check_truth(jobs, {lease.id: lease for lease in leases})
             self._check_events(unit, jobs)
@@ -79,6 +81,7 @@ class Invariants:
             self._check_reasons(jobs)
             self._check_stops(jobs)
             self._check_positions()
+            self._check_due()
             self._check_turns(jobs)
             self._check_world()
 
@@ -158,6 +161,22 @@ class Invariants:
         for lease in leases:
             not_before_us = jobs[lease.job].not_before_us or 0
             self.hold(lease.opened_us >= not_before_us, f"{lease.job} was placed at {lease.opened_us}, before {not_before_us}")
+
+    def _check_schedules(self, unit: Unit, jobs: Mapping[JobId, Job]) -> None:
+        """A due instant submits once at most, one that is due, not before it and not before the schedule was there."""
+        submitted = defaultdict[tuple[ScheduleId, int], set[str]](set)
+        for job in jobs.values():
+            if job.scheduled is not None:
+                submitted[job.scheduled.id, job.scheduled.due_us].add(job.array_id or job.id)
+                self.hold(job.scheduled.due_us <= job.submitted_us, f"{job.id} was submitted before {job.scheduled}")
+        schedules = {schedule.id: schedule for schedule in unit.schedules.find()}
+        for (schedule_id, due_us), found in submitted.items():
+            self.hold(len(found) == 1, f"{schedule_id} submitted {sorted(found)} for {due_us}")
+            if (schedule := schedules.get(schedule_id)) is not None:
+                self.hold(due_us > schedule.created_us, f"{schedule_id} submitted for {due_us}, before it was there")
+                on_time = next_due_us(schedule.timetable, due_us - 1) == due_us
+                self.hold(on_time, f"{schedule_id} submitted for {due_us}, which {schedule.timetable} does not name")
+                self.hold(due_us <= (schedule.last_us or 0), f"{schedule_id} forgot that it submitted for {due_us}")
 
     def _check_leases(self, unit: Unit, jobs: Mapping[JobId, Job], leases: list[Lease]) -> None:
         """Open leases belong to live attempts of jobs that hold them; gangs have all their leases on different nodes."""
@@ -297,6 +316,14 @@ class Invariants:
         views = [queue_view(queue, Resources()) for queue in plane.world.queues.values()]
         for objection in out_of_turn(plan, decided, views, self._promised_before):
             self.hold(False, objection)
+
+    def _check_due(self) -> None:
+        """After a turn without trouble nothing is due any more."""
+        plane = self._cloud.plane
+        assert plane is not None, "a clean step had one"
+        self.hold(not plane.world.due(plane.clock.now_us()), f"still due: {plane.world.due(plane.clock.now_us())}")
+        kept, anew = plane.world.schedules, World(MemoryStore(self._cloud.record)).schedules
+        self.hold(kept == anew, "the world's schedules are not the record's")
 
     def _check_stops(self, jobs: Mapping[JobId, Job]) -> None:
         """What was to be killed is dead a step later; known only while clocks agree and nodes answer."""

@@ -21,7 +21,8 @@ class Wish:
 
     Attributes:
         verb: submit, stop, hold, release, drain, resume, apply, forget, remember, hold queue,
-            release queue, stop many, hold many, release many, stop array, hold array, release array.
+            release queue, stop many, hold many, release many, stop array, hold array, release array, schedule, stop schedule,
+            hold schedule, release schedule.
         chance: in [0, 1), chooses among the jobs, nodes or tenants there are when it comes to it.
         document: of a submission or an operator file.
     """
@@ -49,6 +50,10 @@ WEIGHTS = {
     "stop array": 1,
     "hold array": 2,
     "release array": 3,
+    "schedule": 5,
+    "stop schedule": 1,
+    "hold schedule": 1,
+    "release schedule": 2,
 }
 SUBMIT_ONLY = {"submit": 1}
 MEDDLESOME = {"stop": 3, "hold": 3, "release": 1, "drain": 2, "apply": 2, "submit": 1, "hold queue": 1, "hold many": 1}
@@ -59,9 +64,9 @@ class People:
 
     def __init__(self, dice: Callable[[str], Random], weights: Mapping[str, int], *, gpus: bool) -> None:
         """`dice`: the chance of each purpose."""
-        self._dice, self._jobs, self._arrays, self._chains, self._roles = map(
-            dice, ("people", "jobs", "arrays", "chains", "roles")
-        )
+        self._dice, self._jobs = dice("people"), dice("jobs")
+        self._arrays, self._chains, self._schedules = dice("arrays"), dice("chains"), dice("schedules")
+        self._roles = dice("roles")
         self._weights, self._gpus = weights, gpus
         self._submitted = 0
 
@@ -71,7 +76,16 @@ class People:
 
     def wish(self) -> Wish:
         verb = self._dice.choices(list(self._weights), list(self._weights.values()))[0]
-        return Wish(verb, self._dice.random(), self._job() if verb == "submit" else None)
+        made = {"submit": self._job, "schedule": self._schedule}.get(verb)
+        return Wish(verb, self._dice.random(), None if made is None else made())
+
+    def _schedule(self) -> dict[str, object]:
+        """A job file that is due each minute or two, with one of few names, so that some are there already."""
+        dice = self._schedules
+        document = {key: value for key, value in self._job().items() if key not in ("after", "not_before", "deadline")}
+        timetable = {"cron": dice.choice(("* * * * *", "*/2 * * * *")), "overlap": dice.choice(("skip", "queue"))}
+        zone = dice.choice(("UTC", "Europe/Berlin", "Asia/Kolkata"))
+        return {**document, "name": f"again-{dice.randint(1, 4)}", "schedule": {**timetable, "time_zone": zone}}
 
     def _job(self) -> dict[str, object]:
         """A job file; now and then one that no node or quota is large enough for."""

@@ -14,6 +14,7 @@ from xingliu.control.launches import Launches
 from xingliu.control.nodes import Nodes
 from xingliu.control.ports import Launcher, Machine, Store
 from xingliu.control.projects import Projects
+from xingliu.control.schedules import Schedules
 from xingliu.control.scheduling import Scheduling
 from xingliu.control.secrets import Secrets
 from xingliu.control.submissions import Submissions
@@ -61,6 +62,7 @@ class Plane:
         self.arrays = Arrays(store, self.world, self.scheduling, self.jobs, clock, wake=nothing)
         self.bulk = BulkJobs(store, self.world, clock, wake=nothing)
         self.submissions = Submissions(store, self.world, self.forecasts, clock, ids, wake=nothing, check_space=nothing)
+        self.schedules = Schedules(store, self.world, self.submissions, clock, ids)
         self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)
         self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)
         self.secrets = Secrets(store, clock, sealer)
@@ -73,4 +75,5 @@ class Plane:
         if now_us - self._checked_us >= HEALTH_EVERY_US:
             self.health.run()
             self._checked_us = now_us
+        self.schedules.run_due()
         return self.scheduling.run_cycle()

@@ -18,6 +18,7 @@ from xingliu.sim.store import MemoryStore
 from xingliu.tenancy.model import Actor
 from xingliu.training.asking import Ask
 from xingliu.workloads.model import Job, JobState
+from xingliu.workloads.schedules import Schedule
 
 if TYPE_CHECKING:
     from xingliu.sim.cloud import SimCloud
@@ -59,6 +60,10 @@ class Requests:
             "stop array": self._array_verb,
             "hold array": self._array_verb,
             "release array": self._array_verb,
+            "schedule": self._schedule,
+            "stop schedule": self._schedule_verb,
+            "hold schedule": self._schedule_verb,
+            "release schedule": self._schedule_verb,
         }[wish.verb](wish)
 
     def stop(self, job: JobId) -> None:
@@ -120,6 +125,27 @@ class Requests:
             }
             self._cloud.guarded(verbs[verb])
 
+    def _schedule(self, wish: Wish) -> None:
+        actor, document = self._member(self._tenant(wish)), wish.document
+        assert document is not None, "schedules carry their job file"
+        self._cloud.guarded(lambda plane: plane.schedules.create(actor, document))
+
+    def _schedule_verb(self, wish: Wish) -> None:
+        schedules = self._schedules()
+        if schedules:
+            schedule, verb = schedules[int(wish.chance * len(schedules))], wish.verb.partition(" ")[0]
+            actor = self._cloud.actors[schedule.user]
+            verbs: dict[str, Callable[[Plane], object]] = {
+                "stop": lambda plane: plane.schedules.stop(actor, schedule.id),
+                "hold": lambda plane: plane.schedules.hold(actor, schedule.id),
+                "release": lambda plane: plane.schedules.release(actor, schedule.id),
+            }
+            self._cloud.guarded(verbs[verb])
+
+    def _schedules(self) -> list[Schedule]:
+        with MemoryStore(self._cloud.record).read() as unit:
+            return unit.schedules.find()
+
     def _many(self, wish: Wish) -> None:
         """A member or the admin, for all jobs of a queue or in a state; every one that is there may be reached."""
         ask = Ask(wish.verb.partition(" ")[0])
@@ -171,7 +197,9 @@ class Requests:
             self._cloud.guarded(lambda plane: plane.holds.release(self._boss, name))
 
     def let_go(self) -> None:
-        """Nothing is held any more, every node may be used, and the secrets are there."""
+        """Nothing is held any more or submitted again, every node may be used, and the secrets are there."""
+        for schedule in self._schedules():
+            self._insist(partial(self._stop_schedule, schedule=schedule))
         for job in self._cloud.jobs_left():
             self._insist(partial(self._release, job=job))
         for tenant in TENANTS:
@@ -183,6 +211,9 @@ class Requests:
 
     def _release(self, plane: Plane, job: Job) -> None:
         plane.jobs.release(self._cloud.actors[job.user], job.id)
+
+    def _stop_schedule(self, plane: Plane, schedule: Schedule) -> None:
+        plane.schedules.stop(self._cloud.actors[schedule.user], schedule.id)
 
     def _release_queue(self, plane: Plane, queue: str) -> None:
         plane.holds.release(self._boss, queue)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from xingliu.kernel.units import show_instant
 from xingliu.training.gang import Gang
 
 
@@ -21,6 +22,7 @@ def environment(gang: Gang, rank: int, *, node_ips: Sequence[str], secrets: Mapp
     port = str(attempt.main_port)
     array = job.array
     element = {"XL_ARRAY": array.id, "XL_ARRAY_INDEX": str(array.index), "XL_ARRAY_SIZE": str(array.size)} if array else {}
+    due = {"XL_SCHEDULE": job.scheduled.id, "XL_DUE": show_instant(job.scheduled.due_us)} if job.scheduled else {}
     return {
         **job.spec.env,
         **secrets,
@@ -41,6 +43,7 @@ def environment(gang: Gang, rank: int, *, node_ips: Sequence[str], secrets: Mapp
         "XL_JOB": job.id,
         "XL_JOB_NAME": job.title,
         **element,
+        **due,
         "XL_PROJECT": job.project,
         "XL_ATTEMPT": str(attempt.number),
     }

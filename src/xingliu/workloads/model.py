@@ -17,6 +17,7 @@ from xingliu.kernel.ids import (
     QueueName,
     ReplicaId,
     RoleId,
+    ScheduleId,
     SpecId,
     TenantId,
     UserId,
@@ -27,6 +28,7 @@ from xingliu.workloads.dependencies import After, AfterWord, NotBefore
 from xingliu.workloads.jobstates import FINAL as FINAL
 from xingliu.workloads.jobstates import LIVE as LIVE
 from xingliu.workloads.jobstates import JobState as JobState
+from xingliu.workloads.timetables import Timetable
 
 MAIN_ROLE = "main"  # of a job that names no roles
 
@@ -207,6 +209,7 @@ class JobSpec:
     deadline_us: int | None = None
     after: tuple[AfterWord, ...] = ()
     not_before: NotBefore | None = None
+    schedule: Timetable | None = None
     roles: tuple[RoleSpec, ...] = ()
     stop_when: tuple[str, ...] = ()
 
@@ -250,6 +253,14 @@ class KeptSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """One due instant of a schedule."""
+
+    id: ScheduleId
+    due_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A workload of kind job.
 
@@ -263,6 +274,7 @@ class Job:
         claim: the room that is kept for it while it waits.
         array: the array it is an element of.
         after, not_before_us: what has to end, and the instant that has to come, before it may start.
+        scheduled: the schedule that submitted it, and for which due instant.
         generation: grows with every change that a plan must not be older than.
     """
 
@@ -294,6 +306,7 @@ class Job:
     array: ArrayPart | None = None
     after: tuple[After, ...] = ()
     not_before_us: int | None = None
+    scheduled: Scheduled | None = None
 
     @property
     def spec(self) -> JobSpec:

@@ -11,7 +11,7 @@ from xingliu.workloads import spec_words as words
 from xingliu.workloads.arrays import ELEMENTS_MAX
 from xingliu.workloads.model import Checkpoint, JobSpec, Notify, Priority, ResourceRequest, RestartPolicy
 from xingliu.workloads.spec_roles import STOP_WHEN, check_roles, roles
-from xingliu.workloads.waiting_shapes import AFTER, NOT_BEFORE
+from xingliu.workloads.waiting_shapes import AFTER, NOT_BEFORE, SCHEDULE
 
 NODES_MAX = 100_000
 SCRIPT_BYTES_MAX = 64 * 1024
@@ -200,6 +200,7 @@ JOB = Table(
             NOT_BEFORE,
             "When it may start at the earliest: 2h (from submission), or 2026-12-24T03:00:00+01:00.",
         ),
+        Key("schedule", SCHEDULE, "Submit it again and again: a cron expression, or its parts; `xl schedule` manages it."),
         Key(
             "time_limit", duration(most_us=TIME_LIMIT_MAX_US), "Longest running time, summed over attempts: 36h.", "time_limit_us"
         ),

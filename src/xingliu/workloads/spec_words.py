@@ -13,7 +13,6 @@ LATER = frozenset(
         "ready",
         "replicas",
         "rollout",
-        "schedule",
         "stop_if_idle",
         "topology",
         "volumes",

@@ -1,16 +1,18 @@
-"""The shapes of what a job file waits for: ends of other jobs, and instants."""
+"""The shapes of what a job file waits for: ends of other jobs, instants, and times that come again and again."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from xingliu.kernel.errors import BadValue
-from xingliu.kernel.keytables import Bad, Entry, Shape
+from xingliu.kernel.keytables import Bad, Entry, Key, Shape, Table, read_table, table_schema, write_table
 from xingliu.kernel.problems import shorten
 from xingliu.kernel.quantities import DAY_US, exact_duration
+from xingliu.kernel.shapes import choice
 from xingliu.kernel.units import read_duration_us
 from xingliu.workloads.dependencies import AFTER_MAX, AfterKind, AfterWord, NotBefore
+from xingliu.workloads.timetables import CRON_LONGEST, Overlap, Timetable, check_cron, check_zone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_US = 7_258_118_400_000_000  # 2200-01-01
@@ -125,3 +127,44 @@ def _write_not_before(found: Any) -> object:
 
 
 NOT_BEFORE = Shape(_read_not_before, {"type": "string", "examples": ["2h", "2026-12-24T03:00:00+01:00"]}, _write_not_before)
+
+
+def _checked(check: Callable[[str], str], what: str, schema: Mapping[str, object]) -> Shape:
+    """A text that `check` takes, or refuses with BadValue."""
+
+    def read(entry: Entry) -> str:
+        if not isinstance(entry.value, str):
+            raise entry.not_a(what)
+        try:
+            return check(entry.value)
+        except BadValue as error:
+            raise entry.not_a(error.expected, error.advice()) from None
+
+    return Shape(read, schema)
+
+
+_CRON = _checked(check_cron, "a cron expression", {"type": "string", "maxLength": CRON_LONGEST, "examples": ["0 3 * * *"]})
+_ZONE = _checked(check_zone, "a time zone", {"type": "string", "maxLength": 100, "examples": ["Europe/Berlin"]})
+TIMETABLE = Table(
+    keys=(
+        Key("cron", _CRON, "When it is due: minute, hour, day of month, month, day of week.", required=True),
+        Key("time_zone", _ZONE, "Whose clock that is, such as Europe/Berlin; default UTC."),
+        Key("overlap", choice(Overlap), "While one submitted before is not over: skip (default) or queue the next behind it."),
+    ),
+    make=Timetable,
+    elsewhere={"timezone": "time_zone", "tz": "time_zone", "concurrency_policy": "overlap", "expression": "cron"},
+)
+
+
+def _read_schedule(entry: Entry) -> Timetable:
+    if isinstance(entry.value, str):
+        return Timetable(cast(str, _CRON.read(entry)))
+    return cast(Timetable, read_table(TIMETABLE, entry))
+
+
+def _write_schedule(found: Any) -> object:
+    written = write_table(TIMETABLE, found)
+    return written["cron"] if len(written) == 1 else written
+
+
+SCHEDULE = Shape(_read_schedule, {"anyOf": [_CRON.schema, table_schema(TIMETABLE)]}, _write_schedule, TIMETABLE)

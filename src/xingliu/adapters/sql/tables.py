@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import SchemaItem
 
-REVISION = "0006"
+REVISION = "0007"
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -166,6 +166,27 @@ Table(
     *(Index(None, column, "id") for column in ("tenant", "project", "user", "queue", "name")),
 )
 Table(
+    "schedules",
+    metadata,
+    _id(),
+    _of("tenant", "tenants"),
+    _of("project", "projects"),
+    _of("user", "users"),
+    _text("name"),
+    _text("timetable"),
+    _of("spec_id", "specs"),
+    _whole("created_us"),
+    _whole("next_us", optional=True),
+    _text("blob", optional=True),
+    _flag("held"),
+    _whole("last_us", optional=True),
+    _text("message"),
+    _whole("submitted"),
+    _text("unfinished"),
+    UniqueConstraint("project", "name"),
+    *(Index(None, column, "id") for column in ("tenant", "user", "name", "spec_id")),
+)
+Table(
     "workloads",
     metadata,
     _id(),
@@ -198,6 +219,7 @@ Table(
     _text("array", optional=True),
     Column("after", TEXT, nullable=False, server_default="[]"),
     _whole("not_before_us", optional=True),
+    _text("scheduled", optional=True),
     Index(None, "spec_id"),
     Index(None, "array_id", "state"),
     Index(None, "array_id", "array_index"),
