@@ -19,7 +19,7 @@ from xingliu.sim.store import MemoryStore
 from xingliu.workloads.model import JobState, Outcome
 from xingliu.workloads.records import Phase, ReplicaRecord
 
-TRIED = range(3001, 3025)
+TRIED = range(3000, 3031)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from xingliu.sim.oracle import foretold, objections
 from xingliu.sim.store import MemoryStore
 from xingliu.sim.turns import out_of_turn
 from xingliu.workloads.dependencies import AfterKind
-from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome, PendingReason
+from xingliu.workloads.model import FINAL, FOR_ANOTHER, Claim, Job, JobState, Lease, Outcome
 from xingliu.workloads.timetables import next_due_us
 
 if TYPE_CHECKING:
@@ -302,7 +302,8 @@ class Invariants:
         assert plane is not None, "a clean step had one"
         places = {job: plane.scheduling.line.position(job) for job in plane.scheduling.waits}
         decided_for = self._cloud.plan.version if self._cloud.plan is not None else 0
-        too_early = {job for job, wait in plane.scheduling.waits.items() if wait.reason is PendingReason.NOT_BEFORE}
+        jobs, now_us = plane.world.jobs, plane.clock.now_us()
+        too_early = {job for job in places if job in jobs and (jobs[job].not_before_us or 0) > now_us}
         world = (decided_for, too_early)
         known, self._places = self._places, (world, places)
         if known[0] == world:
