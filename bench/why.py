@@ -1,7 +1,8 @@
 """How long `xl why` and `xl plan` wait for their answer where much runs and much waits: 13,000 nodes of 8 GPUs, 10,000 jobs.
 
-The cloud of `bench/decide.py`, whole: written into a SQLite file as the control plane keeps it, a few cycles run, then the real API over HTTP on loopback, client and server in this process. Each request is for another job: `why`
-of one that waits, `plan` of a job file of the same mix. The first request after a cycle is reported by itself: what holds
+The cloud of `bench/decide.py`, whole: written into a SQLite file as the control plane keeps it, a few
+cycles run, then the real API over HTTP on loopback, client and server in this process. Each request is for another job:
+`why` of one that waits, `plan` of a job file of the same mix. The first request after a cycle is reported by itself: what holds
 until the next cycle is found then.
 What it does not show: a cycle that turns at the same time, which takes turns with requests for Python's lock. No peer ran.
 """
@@ -45,6 +46,7 @@ def api_over(bench: BenchPlane, folder: Path) -> Iterator[httpx.Client]:
         About("bench", False),
         world=plane.world,
         scheduling=plane.scheduling,
+        forecasts=plane.forecasts,
         wake=lambda: None,
         check_space=lambda: None,
     )
@@ -53,6 +55,7 @@ def api_over(bench: BenchPlane, folder: Path) -> Iterator[httpx.Client]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
+    plane.forecasts.start()
     while not server.started:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
@@ -61,6 +64,7 @@ def api_over(bench: BenchPlane, folder: Path) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=600) as client:
             yield client
     finally:
+        plane.forecasts.stop()
         server.should_exit = True
         thread.join()
 

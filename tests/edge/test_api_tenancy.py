@@ -26,6 +26,8 @@ def acme(cloud: Served) -> Someone:
     """The owner of a tenant that has one of everything."""
     owner = cloud.tenant("acme", "nlp")
     owner.made("/v1/jobs", {"document": hello("acme-job"), "project": "acme/nlp"})
+    owner.made("/v1/jobs", {"document": {**hello("acme-array"), "array": "0-1"}, "project": "acme/nlp"})
+    owner.made("/v1/schedules", {"document": {**hello("acme-nightly"), "schedule": "0 3 * * *"}, "project": "acme/nlp"})
     owner.made("/v1/secrets", {"project": "acme/nlp", "name": "TOKEN", "value": "acme-s3cret"})
     owner.made("/v1/users", {"name": "ann", "tenant": "acme", "bindings": [{"role": "member", "scope": "acme/nlp"}]})
     owner.made("/v1/keys", {"user": "acme/ann"})
@@ -39,9 +41,10 @@ def beta(cloud: Served) -> Someone:
 
 def _names(acme: Someone) -> dict[str, str]:
     """A name of tenant acme for every path parameter there is."""
-    job = acme.items("/v1/jobs")[0]["id"]
+    job, array, schedule = (acme.items(f"/v1/{noun}")[0]["id"] for noun in ("jobs", "arrays", "schedules"))
     key = next(key["id"] for key in acme.items("/v1/keys") if key["user"] == "acme/ann")
-    return {"job": job, "tenant": "acme", "project": "nlp", "user": "acme/ann", "key": key, "sha256": SHA, "name": "TOKEN"}
+    whole = {"tenant": "acme", "project": "nlp", "user": "acme/ann", "key": key, "sha256": SHA, "name": "TOKEN"}
+    return {"job": job, "array": array, "schedule": schedule, **whole}
 
 
 def _routes(cloud: Served) -> list[tuple[str, str]]:
@@ -58,7 +61,8 @@ def _parameters(path: str) -> list[str]:
 def _ask(who: Someone, method: str, path: str, names: dict[str, str]) -> int:
     for parameter in _parameters(path):
         path = path.replace(f"{{{parameter}}}", names[parameter])
-    content = {"json": {}} if method == "post" else {"content": b"x"} if method == "put" else {}
+    body = {"document": {"nodes": 1}} if path.endswith(":change") else {}
+    content = {"json": body} if method == "post" else {"content": b"x"} if method == "put" else {}
     return who.client.request(method, path, **content).status_code
 
 
@@ -212,7 +216,8 @@ def test_the_last_admin_stays(cloud: Served) -> None:
 
 def test_a_route_without_credentials_is_401_except_for_what_watches_the_process(cloud: Served) -> None:
     nobody = cloud.someone("nobody", None)
-    names = {"job": "j", "tenant": "t", "project": "p", "user": "u", "key": "k", "sha256": SHA, "name": "n", "noun": "jobs"}
+    short = {parameter: parameter[0] for parameter in ("job", "array", "schedule", "tenant", "project", "user", "key", "name")}
+    names = {**short, "sha256": SHA, "noun": "jobs"}
     routes = [(method, path) for path, methods in cloud.app.openapi()["paths"].items() for method in methods]
     open_ones = {path for method, path in routes if _ask(nobody, method, path, names) != 401}
     assert open_ones == {f"/{name}" for name in NAMELESS}

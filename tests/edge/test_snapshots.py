@@ -50,7 +50,8 @@ def test_another_decision_and_a_broken_file_are_told(cloud: LivingCloud, tmp_pat
     file = tmp_path / "why.json"
     cloud.xl("snapshot", "export", str(file))
     document = json.loads(file.read_text())
-    document["snapshot"]["pending"][0]["held"] = True
+    giant = document["snapshot"]["pending"][0]
+    giant["held"], giant["parts"][0]["request"]["cpu_milli"], giant["parts"][0]["replicas"] = True, 100, 1
     file.write_text(json.dumps(document))
     other = cloud.xl("snapshot", "replay", str(file), ok=False)
     assert other.returncode == 3 and "now waits: Held" in other.stdout

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Row, Table, insert, select
+from sqlalchemy import Connection, MetaData, Row, Table, exc, insert, select
 
 from xingliu.adapters.sql import engines
-from xingliu.adapters.sql.errors import BrokenBackup, StoreNotEmpty, in_words
+from xingliu.adapters.sql.errors import BrokenBackup, StoreNotEmpty, in_words, plain
 from xingliu.adapters.sql.schema import be_alone, found_revision
 from xingliu.adapters.sql.tables import REVISION, metadata, world
 from xingliu.control.errors import StoreUnavailable
@@ -68,6 +68,8 @@ def load(url: str, lines: Iterable[bytes]) -> int:
                 rows = _fill(connection, revision, documents)
                 migrate(connection, revision)
                 return rows
+        except exc.IntegrityError as error:
+            raise BrokenBackup(f"its rows do not belong together: {plain(error)}") from error
         finally:
             engine.dispose()
 
