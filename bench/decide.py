@@ -33,7 +33,7 @@ from xingliu.scheduling.policy import decide
 from xingliu.scheduling.quota import charge
 from xingliu.scheduling.room import Amount
 from xingliu.tenancy.model import User
-from xingliu.workloads.model import Job, JobState, Replica, Role
+from xingliu.workloads.model import MAIN_ROLE, Job, JobState, Replica, Role
 from xingliu.workloads.records import Phase, ReplicaRecord
 from xingliu.workloads.spec import read_job
 from xingliu.workloads.specs import keep_spec
@@ -136,7 +136,7 @@ class Filling:
             with self.bench.plane.store.write() as unit:
                 for job, place in placed[start : start + 500]:
                     at_us = job.submitted_us + MINUTE_US
-                    placing = place_job(job, place, address=place.seats[0].node, port=20_000, cycle=0, now_us=at_us)
+                    placing = place_job(job, place, addresses={MAIN_ROLE: (place.seats[0].node, 20_000)}, cycle=0, now_us=at_us)
                     unit.jobs.put(replace(placing.job, state=JobState.RUNNING, started_us=at_us))
                     unit.attempts.put(*placing.attempts)
                     unit.leases.put(*(replace(lease, started_us=at_us) for lease in placing.leases))
@@ -166,7 +166,7 @@ def seat(job: Job, rank: int, node: Node, gpus: tuple[int, ...]) -> Seat:
     asked = job.spec.resources
     amounts = {CPU: asked.cpu_milli, MEMORY: asked.memory_bytes, gpu_of(node.flavor): len(gpus) * MILLI}
     cost = charge(node.flavor, Amount(len(gpus), asked.cpu_milli, asked.memory_bytes))
-    return Seat(rank, node.name, node.pool, node.flavor, Resources(amounts), cost, gpus)
+    return Seat(rank, node.name, node.pool, node.flavor, Resources(amounts), cost, gpus, role_rank=rank)
 
 
 def wrong(snapshot: Snapshot, plan: Plan) -> list[str]:
