@@ -13,7 +13,7 @@ from xingliu.scheduling.layouts import Ask, Layout, Nodes, Shape, spread
 from xingliu.scheduling.model import PendingJob, RunningJob
 from xingliu.scheduling.quota import Block, Quotas
 from xingliu.scheduling.room import NOTHING, Amount, Room, amount_of, both, covers, less
-from xingliu.scheduling.running import Running, charge_of
+from xingliu.scheduling.running import Alike, Running, charge_of, kinds_of
 from xingliu.workloads.model import StopWhy
 
 EXACT_MAX = 8
@@ -21,6 +21,7 @@ TRIES_MAX = 16
 PREEMPTORS_MAX = 10
 
 Rule = Callable[[Quotas, PendingJob, RunningJob], StopWhy | None]
+"""Says the same of victims that are alike in queue, priority, whether they are preemptible, and kinds of what they hold."""
 Cost = tuple[int, int]
 
 
@@ -36,7 +37,7 @@ def preempt_or_reclaim(quotas: Quotas, job: PendingJob, victim: RunningJob) -> S
     if victim.queue == job.queue:
         equal = again.priority == job.priority and again.preemptible and not job.preemptible
         return StopWhy.PREEMPT if equal or again.priority < job.priority else None
-    return StopWhy.RECLAIM if again.preemptible and quotas.above(job.queue, victim.queue, charge_of(victim)) else None
+    return StopWhy.RECLAIM if again.preemptible and quotas.above(job.queue, victim.queue, kinds_of(victim)) else None
 
 
 def stop_nothing(quotas: Quotas, job: PendingJob, victim: RunningJob) -> StopWhy | None:
@@ -53,16 +54,20 @@ def cost_of(victim: RunningJob, now_us: int) -> Cost:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A job that may be stopped for another, why, and what that costs. Cheaper first, then lower priority, then later start."""
+    """A job that may be stopped for another, why, and what that costs.
+
+    By `order`, lowest first: what is cheaper, then of lower priority, then started later.
+    """
 
     job: RunningJob
     why: StopWhy
     cost: Cost
+    order: tuple[Cost, int, int, JobId]
 
-    @property
-    def order(self) -> tuple[Cost, int, int, JobId]:
-        priority = self.job.again.priority if self.job.again is not None else 0
-        return self.cost, priority, -self.job.started_us, self.job.id
+    @classmethod
+    def of(cls, job: RunningJob, why: StopWhy, now_us: int) -> "Candidate":
+        cost, priority = cost_of(job, now_us), job.again.priority if job.again is not None else 0
+        return cls(job, why, cost, (cost, priority, -job.started_us, job.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Evictions:
     def __init__(self, now_us: int, running: Running, room: Room, quotas: Quotas, rule: Rule) -> None:
         self._now_us, self._running, self._room, self._quotas, self._rule = now_us, running, room, quotas, rule
         self._in_own: dict[tuple[QueueName, int, bool], list[Candidate]] = {}
+        self._candidates_of: dict[tuple[QueueName, Alike, StopWhy], list[Candidate]] = {}
         self._personal = quotas.personal
         self._hopeless: set[object] = set()
         self._gone: set[JobId] = set()
@@ -124,16 +130,25 @@ class Evictions:
         return self._in_own[key]
 
     def _of(self, queue: QueueName, job: PendingJob) -> list[Candidate]:
-        ruled = ((other, self._rule(self._quotas, job, other)) for other in self._victims.get(queue, ()))
-        return [Candidate(other, why, cost_of(other, self._now_us)) for other, why in ruled if why is not None]
+        """Those of the queue that the rule lets it stop; one of each kind is asked about."""
+        found: list[Candidate] = []
+        for alike, victims in self._victims.get(queue, {}).items():
+            why = self._rule(self._quotas, job, victims[0])
+            if why is not None:
+                key = (queue, alike, why)
+                if key not in self._candidates_of:
+                    self._candidates_of[key] = [Candidate.of(victim, why, self._now_us) for victim in victims]
+                found += self._candidates_of[key]
+        return found
 
     @cached_property
-    def _victims(self) -> dict[QueueName, list[RunningJob]]:
-        """What runs long enough to be stopped, by queue."""
-        found = {}
-        for queue, jobs in self._running.stoppable.items():
+    def _victims(self) -> dict[QueueName, dict[Alike, list[RunningJob]]]:
+        """What runs long enough to be stopped, by queue and by all that a rule looks at."""
+        found: dict[QueueName, dict[Alike, list[RunningJob]]] = {}
+        for queue, kinds in self._running.stoppable.items():
             latest_us = self._now_us - self._quotas.min_runtime_us(queue)
-            found[queue] = [job for job in jobs if job.started_us <= latest_us]
+            long_enough = {alike: [job for job in jobs if job.started_us <= latest_us] for alike, jobs in kinds.items()}
+            found[queue] = {alike: jobs for alike, jobs in long_enough.items() if jobs}
         return found
 
     def _make(self, job: PendingJob, layout: Layout) -> Making | None:

@@ -209,14 +209,14 @@ class Quotas:
                 return False
         return True
 
-    def above(self, queue: QueueName, other: QueueName, charge: Resources) -> bool:
-        """Whether `other`, on its own side of the tree, holds more than its quota of a kind that is in `charge`.
+    def above(self, queue: QueueName, other: QueueName, kinds: Iterable[str]) -> bool:
+        """Whether `other`, on its own side of the tree, holds more than its quota of one of these kinds.
 
         That is the queue on its path right below the first that both share; what is stopping counts as gone.
         """
         mine = {view.name for view in self.path(queue)}
         side = [view for view in self.path(other) if view.name not in mine][-1]
-        return any(self._over(side.quota, kind, self._staying(side.name, kind)) for kind in charge)
+        return any(self._over(side.quota, kind, self._staying(side.name, kind)) for kind in kinds)
 
     def lends(self, queue: QueueName) -> bool:
         """Whether it, or a queue above it, holds more than its quota of anything."""

@@ -12,11 +12,18 @@ from xingliu.scheduling.room import Amount, amount_of
 
 LATEST_US = 1 << 62
 K = TypeVar("K")
+Alike = tuple[int, bool, frozenset[str]]
+"""Priority, whether it is preemptible, and the quota kinds of what it holds."""
 
 
 def charge_of(job: RunningJob) -> Resources:
     """What its queue is charged for what it still holds."""
     return sum((seat.charge for seat in job.seats), Resources())
+
+
+def kinds_of(job: RunningJob) -> frozenset[str]:
+    """The quota kinds of what it still holds."""
+    return frozenset(kind for seat in job.seats for kind in seat.charge)
 
 
 def flavors_of(seats: Iterable[Seat]) -> set[FlavorName]:
@@ -55,12 +62,12 @@ class Running(tuple[RunningJob, ...]):
         return found
 
     @cached_property
-    def stoppable(self) -> dict[QueueName, list[RunningJob]]:
-        """Those that would come back and are not stopping, by queue."""
-        found: dict[QueueName, list[RunningJob]] = defaultdict(list)
+    def stoppable(self) -> dict[QueueName, dict[Alike, list[RunningJob]]]:
+        """Those that would come back and are not stopping, by queue and likeness."""
+        found: dict[QueueName, dict[Alike, list[RunningJob]]] = defaultdict(lambda: defaultdict(list))
         for job in self:
             if job.again is not None and job.leaves_us is None:
-                found[job.queue].append(job)
+                found[job.queue][job.again.priority, job.again.preemptible, kinds_of(job)].append(job)
         return dict(found)
 
     @cached_property
