@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from xingliu.fleet.model import NodeState
 from xingliu.forecast.history import Guess, History, Kind
 from xingliu.forecast.lines import Lines
 from xingliu.forecast.model import Basis, Expectation, Outlook
@@ -14,10 +15,10 @@ from xingliu.forecast.telling import endless, far, hopeless, started, waits_for_
 from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.resources import Resources
-from xingliu.scheduling.model import PendingJob, Place, Plan, RunningJob, Snapshot, StayPending
+from xingliu.scheduling.model import Part, PendingJob, Place, Plan, RunningJob, Snapshot, StayPending
 from xingliu.scheduling.orders import order_along
 from xingliu.scheduling.quota import Quotas
-from xingliu.scheduling.room import suits
+from xingliu.scheduling.room import Amount, amount_asked, amount_free, covers, suits
 from xingliu.scheduling.running import Running
 from xingliu.workloads.model import NEVER_STARTS, PendingReason, Wait
 
@@ -50,6 +51,7 @@ class _Run:
         self._cloud = VirtualCloud(snapshot, {job.id: self._end_us(job) for job in snapshot.running if job.id in self._guesses})
         self._open: dict[JobId, Hashable] = {}
         self._alike: dict[Hashable, list[JobId]] = {}
+        self._of_kind: dict[Hashable, PendingJob] = {}
         self._lines, self._claims, self._waits = Lines(), dict[JobId, None](), dict[Hashable, Wait]()
         self._after = {job.id: job.after for job in snapshot.pending if job.after}
         for job in snapshot.pending:
@@ -107,12 +109,32 @@ class _Run:
     def _decide_here(self) -> bool:
         """Decide at this instant, once more after others were stopped, as the next cycle would. False: all is answered."""
         while self._open and self._left > 0:
-            plan, asked = self._lines.plan(self._plan)
+            plan, asked = self._lines.plan(self._plan, among=self._who_may_start())
             self._left = max(0, self._left - asked)
             self._follow(plan)
             if not plan.evictions and not (plan.placements and self._exact):
                 break
         return bool(self._open)
+
+    def _who_may_start(self) -> list[Hashable] | None:
+        """Kinds whose parts some node has room for, and one of each that ask for the same with the same right, for whom others
+        may be stopped. All of them in the first decision, which tells who can never start, and where every instant is decided.
+        """
+        if self._exact or self._cloud.now_us == self._snapshot.now_us:
+            return None
+        nodes = self._cloud.snapshot(()).nodes
+        free = {(node.gpu, amount_free(node)) for node in nodes if node.state is NodeState.READY}
+        found: list[Hashable] = []
+        fitting, seen = dict[tuple[Part, ...], bool](), set[Hashable]()
+        for kind, job in self._of_kind.items():
+            if kind in self._lines:
+                if job.parts not in fitting:
+                    fitting[job.parts] = all(_has_room(free, part) for part in job.parts)
+                right = job.queue, job.priority, job.preemptible, job.parts
+                if fitting[job.parts] or right not in seen:
+                    found.append(kind)
+                seen.add(right)
+        return found
 
     def _plan(self, first: Iterable[JobId]) -> Plan:
         """The plan for those, and for everyone for whom room is kept."""
@@ -192,7 +214,7 @@ class _Run:
         """It waits for less, so it is of another kind now."""
         kind = self._kind(job)
         self._lines.leave(job.id)
-        self._lines.join(job.id, kind, by_submission(job))
+        self._join(job)
         self._alike.setdefault(kind, []).append(job.id)
         if job.id in self._open:
             self._open[job.id] = kind
@@ -208,6 +230,7 @@ class _Run:
 
     def _join(self, job: PendingJob) -> None:
         self._lines.join(job.id, self._kind(job), by_submission(job))
+        self._of_kind.setdefault(self._kind(job), job)
         if job.claim is not None:
             self._claims[job.id] = None
 
@@ -257,3 +280,9 @@ class _Run:
         named = {one.id for one in job.after}
         known = other.ends_us is not None or other.id in self._guesses
         return not known and (other.id in named or (other.array is not None and other.array.id in named))
+
+
+def _has_room(free: Iterable[tuple[str | None, Amount]], part: Part) -> bool:
+    """Whether some node has room for one replica."""
+    asked = amount_asked(part.request)
+    return any(suits(part.request.gpu, gpu) and covers(amount, asked) for gpu, amount in free)

@@ -46,16 +46,22 @@ class Lines:
             del self._lines[kind]
 
     def first(self, shown: Mapping[Kind, int]) -> Iterator[JobId]:
-        """The first few of each line, as many as `shown` says of its kind, else FIRST_SHOWN."""
-        for kind, line in self._lines.items():
-            for _, job in islice(line, shown.get(kind, FIRST_SHOWN)):
+        """The first few of each line, as many as `shown` says of its kind."""
+        for kind, count in shown.items():
+            for _, job in islice(self._lines.get(kind, ()), count):
                 yield job
 
-    def plan(self, decide: Callable[[Iterable[JobId]], Plan], shown: Mapping[Kind, int] | None = None) -> tuple[Plan, int]:
+    def plan(
+        self,
+        decide: Callable[[Iterable[JobId]], Plan],
+        shown: Mapping[Kind, int] | None = None,
+        *,
+        among: Iterable[Kind] | None = None,
+    ) -> tuple[Plan, int]:
         """The plan for all who wait, and how often `decide` was asked: again with more, where all shown were placed,
-        or had others stopped: one more of that kind might too.
+        or had others stopped: one more of that kind might too. `among`: for those kinds alone.
         """
-        counts = dict.fromkeys(self._lines, FIRST_SHOWN) | dict(shown or {})
+        counts = dict.fromkeys(self._lines if among is None else among, FIRST_SHOWN) | dict(shown or {})
         asked = 0
         while True:
             plan = decide(self.first(counts))
@@ -63,7 +69,7 @@ class Lines:
             stay = {
                 decision.job for decision in plan.decisions if isinstance(decision, StayPending) and not _has_stopped(decision)
             }
-            short = [kind for kind in self._lines if self._all_placed(kind, counts[kind], stay)]
+            short = [kind for kind, count in counts.items() if self._all_placed(kind, count, stay)]
             if not short:
                 return plan, asked
             for kind in short:
@@ -71,7 +77,7 @@ class Lines:
 
     def _all_placed(self, kind: Kind, shown: int, stay: set[JobId]) -> bool:
         """Whether more wait than were shown, and none of those shown stays."""
-        line = self._lines[kind]
+        line = self._lines.get(kind, [])
         return shown < len(line) and stay.isdisjoint(job for _, job in islice(line, shown))
 
 
