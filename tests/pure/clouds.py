@@ -276,7 +276,7 @@ def jobs(draw: st.DrawFn, queues: list[str]) -> PendingJob:
         user=draw(st.sampled_from(["ada", "ada", "bob"])),
         due=draw(st.none() | st.integers(-9, 90)),
         beside=[draw(parts())] if draw(st.integers(0, 4)) == 4 else [],
-        after=draw(st.sampled_from([*8 * [()], (ends("r"),), (ends("r"), ends("s", met=False))])),
+        after=draw(st.sampled_from([*8 * [()], (ends("r"),), (ends("r"), ends("s", met=False)), (ends("r-n0", "any"),)])),
         not_before=draw(st.sampled_from([*8 * [None], -1, 0, 1])),
     )
 

@@ -102,7 +102,7 @@ def edited(**changes: object) -> dict[str, Any]:
 
 REFUSED = {
     "another kind": ({"kind": "job"}, "it does not say `kind: snapshot`"),
-    "a later format": ({"version": 3}, "its format is 3, and 2 is read here"),
+    "a later format": ({"version": 4}, "its format is 4, and 3 is read here"),
     "a number that is text": (
         {"snapshot.pending.0.priority": "high"},
         "snapshot.pending[0].priority: 'high' is not a whole number",

@@ -78,7 +78,8 @@ def _tell_ahead(ahead: list[Json], count: int) -> None:
 def _tell_change(advice: Json) -> None:
     change = advice.get("change")
     if change is None:
-        click.echo(f"no single change would start it now; looked at: {', '.join(advice['tried'])}")
+        looked = f"; looked at: {', '.join(advice['tried'])}" if advice["tried"] else ": it waits as its file says"
+        click.echo(f"no single change would start it now{looked}")
         return
     whose = "an operator's" if change["by"] == "operator" else "yours"
     click.echo(f"cheapest change, {whose}: {change['sentence']}; the next cycle then {THEN[change['effect']]}")

@@ -107,12 +107,15 @@ class _Run:
         return [*waited, *(job.started_us + self._quotas.min_runtime_us(job.queue) for job in self._snapshot.running)]
 
     def _decide_here(self) -> bool:
-        """Decide at this instant, once more after others were stopped, as the next cycle would. False: all is answered."""
+        """Decide at this instant; where every instant is decided, again after others were stopped, as the next cycle would.
+
+        False: all is answered.
+        """
         while self._open and self._left > 0:
             plan, asked = self._lines.plan(self._plan, among=self._who_may_start())
             self._left = max(0, self._left - asked)
             self._follow(plan)
-            if not plan.evictions and not (plan.placements and self._exact):
+            if not (self._exact and (plan.evictions or plan.placements)):
                 break
         return bool(self._open)
 

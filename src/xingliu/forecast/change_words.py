@@ -60,7 +60,7 @@ def change_command(change: Change, job: Job) -> str | None:
         Kind.RELEASE: f"xl release {job.id}",
         Kind.STOP_OWN: f"xl stop {change.subject}",
         Kind.RELEASE_QUEUE: f"xl queue release {change.subject}",
-        Kind.RESUME_NODE: f"xl node resume {change.subject}",
+        Kind.RESUME_NODE: f'xl node resume {change.subject} --reason "needed by job {job.id}"',
         Kind.STOP_OTHER: f"xl stop {change.subject}" if change.subject else None,
     }.get(change.kind)
 

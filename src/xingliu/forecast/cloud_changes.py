@@ -3,17 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from xingliu.fleet.model import NodeState
 from xingliu.forecast.change import Change, ChangeKind
-from xingliu.forecast.own_changes import path
+from xingliu.forecast.own_changes import fits, path
 from xingliu.forecast.virtual import without
 from xingliu.kernel.ids import FlavorName, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.eviction import cost_of
 from xingliu.scheduling.model import NodeView, PendingJob, QueueView, RunningJob, Snapshot
 from xingliu.scheduling.quota import Bound
-from xingliu.scheduling.room import Amount, amount_asked, amount_free, amount_of, both, covers, suits
+from xingliu.scheduling.room import Amount, Stock, amount_asked, amount_free, amount_of, both, covers, suits
 from xingliu.workloads.model import Wait
 
 NODES_TRIED_MAX = 3
@@ -41,8 +42,10 @@ def stops(snapshot: Snapshot, job: PendingJob, *, own: bool) -> Iterator[Candida
     ]
     enough = _Enough(snapshot, job)
     cheapest = sorted((other for other in mine if enough.if_gone(other)), key=lambda of: (cost_of(of, snapshot.now_us), of.id))
-    for other in cheapest[:STOPS_TRIED_MAX]:
-        yield Change(kind, other.id, before=None, after=None), without(snapshot, other)
+    left = ((other, without(snapshot, other)) for other in cheapest)
+    fitting = ((other, cloud) for other, cloud in left if len(job.parts) == 1 or fits(Stock.of(cloud.nodes), job))
+    for other, cloud in islice(fitting, STOPS_TRIED_MAX):
+        yield Change(kind, other.id, before=None, after=None), cloud
 
 
 class _Enough:
@@ -118,8 +121,8 @@ def _with_queue(snapshot: Snapshot, changed: QueueView) -> Snapshot:
 
 
 def cloud_candidates(snapshot: Snapshot, job: PendingJob, wait: Wait) -> Iterator[tuple[ChangeKind, Iterable[Candidate]]]:
-    """From cheap to dear; while it or its queue is held, only a release helps."""
-    if job.held:
+    """From cheap to dear; while its queue is held, only a release helps, and nothing while it may not start by itself."""
+    if not job.may_start(snapshot.now_us):
         return
     if any(view.held for view in path(snapshot, job.queue)):
         yield ChangeKind.RELEASE_QUEUE, queue_releases(snapshot, job)

@@ -6,6 +6,7 @@ from typing import Any
 
 from xingliu.forecast.change import ChangeKind, Value
 from xingliu.kernel.ids import QueueName
+from xingliu.scheduling.layouts import Ask, combined, fit_together
 from xingliu.scheduling.model import Part, PendingJob, QueueView, Snapshot
 from xingliu.scheduling.room import Stock, amount_asked, suits
 from xingliu.workloads.model import MAIN_ROLE, GpuRequest, Priority, ResourceRequest
@@ -31,11 +32,14 @@ class Ladder:
 def own_ladders(snapshot: Snapshot, job: PendingJob) -> Iterator[Ladder]:
     """From cheap to dear. Held itself, it can only be released; while its queue is held, only wait in another.
 
+    What waits for others' ends or for an instant waits as its user said: nothing is offered.
     A priority, or that it is preemptible, may have others stopped for it; by all else it is to fit into what is free. What
     is asked of nodes is looked at where the job has no roles.
     """
     if job.held:
         yield Ladder(ChangeKind.RELEASE, before=True, values=(False,), alter=lambda to: replace(job, held=to))
+        return
+    if not job.may_start(snapshot.now_us):
         return
     stock = Stock.of(snapshot.nodes)
     yield _fitting(stock, Ladder(ChangeKind.QUEUE, job.queue, _queues(snapshot, job), lambda to: replace(job, queue=to)))
@@ -57,21 +61,22 @@ def own_ladders(snapshot: Snapshot, job: PendingJob) -> Iterator[Ladder]:
 def _fitting(stock: Stock, ladder: Ladder) -> Ladder:
     """Without the values with which it does not fit into what is free now."""
     if ladder.falling:
-        fits = bool(ladder.values) and _fits(stock, ladder.alter(ladder.values[-1]))
-        return ladder if fits else replace(ladder, values=())
-    return replace(ladder, values=[value for value in ladder.values if _fits(stock, ladder.alter(value))])
+        least = bool(ladder.values) and fits(stock, ladder.alter(ladder.values[-1]))
+        return ladder if least else replace(ladder, values=())
+    return replace(ladder, values=[value for value in ladder.values if fits(stock, ladder.alter(value))])
 
 
-def _fits(stock: Stock, job: PendingJob) -> bool:
-    """Whether each of its parts does, by itself."""
-    return all(
-        any(
-            shelf.count(amount_asked(part.request), part.replicas) == part.replicas
-            for flavor, shelf in stock.shelves.items()
+def fits(stock: Stock, job: PendingJob) -> bool:
+    """Whether all its parts do, at once."""
+    choices = [
+        [
+            Ask(flavor, amount_asked(part.request), part.replicas)
+            for flavor in stock.shelves
             if suits(part.request.gpu, stock.models[flavor])
-        )
+        ]
         for part in job.parts
-    )
+    ]
+    return any(fit_together(stock.shelves, asks) for asks in combined(choices))
 
 
 def _of_node(snapshot: Snapshot, job: PendingJob, part: Part) -> Iterator[Ladder]:

@@ -5,7 +5,7 @@ are placed or have room kept for them, and with those by which the order between
 decided as they were, and those that wait stay away.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from xingliu.forecast.change import Effect
@@ -32,7 +32,7 @@ class Scene:
         self._acting = {place.job for place in plan.placements} | {evict.preemptor for evict in plan.evictions}
         self._acting |= {stay.job for stay in stays if stay.claim is not None}
         self._acting |= {job.id for job in snapshot.pending if job.claim is not None}
-        self._blocking = {str(ahead[0]) for stay in stays if (ahead := _behind(stay.wait))}
+        self._blocking = {JobId(str(ahead[0])) for stay in stays if (ahead := _behind(stay.wait))}
         self._fronts: dict[QueueName, JobId] = {}
         self._alike: dict[object, JobId] = {}
         for stay in stays:
@@ -40,9 +40,10 @@ class Scene:
             self._alike.setdefault(_likeness(job), job.id)
             if stay.wait.reason not in NEVER_FIRST:
                 self._fronts.setdefault(job.queue, job.id)
-        self._earliest: dict[QueueName, JobId] = {}
-        for job in sorted(snapshot.pending, key=lambda job: (job.submitted_us, job.id)) if self._acting else ():
-            self._earliest.setdefault(job.queue, job.id)
+        in_turn = [job for job in snapshot.pending if job.may_start(snapshot.now_us)] if self._acting else []
+        borrowing = {stay.job for stay in stays if stay.borrows}
+        self._first = _two_first(in_turn)
+        self._first_borrowers = _two_first(job for job in in_turn if job.id in borrowing)
 
     @property
     def is_large(self) -> bool:
@@ -51,14 +52,14 @@ class Scene:
 
     def needs_all(self, altered: PendingJob) -> bool:
         """Whether others may be decided otherwise, before it, when it leaves its place for that of `altered`."""
-        job = self.jobs[altered.id]
-        if altered.queue == job.queue and altered.preemptible == job.preemptible:
-            return False
+        job, now_us = self.jobs[altered.id], self.snapshot.now_us
+        moves = altered.queue != job.queue or altered.may_start(now_us) != job.may_start(now_us)
+        if not moves and altered.preemptible == job.preemptible:
+            return bool(self._acting) and altered.preemptible and _leads(altered, self._first_borrowers)
         if job.id in self._acting or job.id in self._blocking:
             return True
-        first = self._earliest.get(altered.queue)
-        leads = first is None or (job.submitted_us, job.id) < (self.jobs[first].submitted_us, first)
-        return bool(self._acting) and (self._earliest.get(job.queue) == job.id or leads)
+        led = any(job in first.get(job.queue, ()) for first in (self._first, self._first_borrowers))
+        return bool(self._acting) and (led or _leads(altered, self._first) or _leads(altered, self._first_borrowers))
 
     def with_job(self, altered: PendingJob) -> Effect | None:
         """What becomes of the waiting job if it is this instead; None where it goes on waiting, even if nobody else did."""
@@ -76,7 +77,8 @@ class Scene:
 
     def _needed(self, altered: PendingJob) -> Iterable[JobId]:
         alike, front = self._alike.get(_likeness(altered)), self._fronts.get(altered.queue)
-        return {*self._acting, *self._earliest.values(), *(of for of in (alike, front) if of is not None)}
+        first = (job.id for firsts in (self._first, self._first_borrowers) for jobs in firsts.values() for job in jobs)
+        return {*self._acting, *self._blocking, *first, *(of for of in (alike, front) if of is not None)}
 
     def _effect(self, snapshot: Snapshot, job: JobId) -> Effect | None:
         plan = self._decide(snapshot)
@@ -84,6 +86,23 @@ class Scene:
         if isinstance(decision, Place):
             return Effect.STARTS
         return Effect.PREEMPTS if any(evict.preemptor == job for evict in plan.evictions) else None
+
+
+def _two_first(jobs: Iterable[PendingJob]) -> dict[QueueName, list[PendingJob]]:
+    """Of each queue the job that was submitted first, and the one after it: where one leaves, the other leads."""
+    found: dict[QueueName, list[PendingJob]] = {}
+    for job in sorted(jobs, key=_submitted):
+        found.setdefault(job.queue, []).append(job)
+    return {queue: of_queue[:2] for queue, of_queue in found.items()}
+
+
+def _leads(job: PendingJob, first: Mapping[QueueName, Sequence[PendingJob]]) -> bool:
+    """Whether its queue's turn among the others comes by it."""
+    return all(_submitted(job) < _submitted(other) for other in first.get(job.queue, ()) if other.id != job.id)
+
+
+def _submitted(job: PendingJob) -> tuple[int, JobId]:
+    return job.submitted_us, job.id
 
 
 def _behind(wait: Wait) -> list[object]:

@@ -12,7 +12,7 @@ from xingliu.kernel.walking import Misfit, walk
 from xingliu.scheduling.model import Plan, Snapshot
 from xingliu.workloads.model import MAIN_ROLE
 
-KIND, VERSION = "snapshot", 2
+KIND, VERSION = "snapshot", 3
 Decide = Callable[[Snapshot], Plan]
 
 

@@ -2,12 +2,13 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from xingliu.kernel.ids import JobId, QueueName
+from xingliu.kernel.ids import JobId, NodeName, QueueName
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.model import NodeView, PendingJob, Place, Plan, RunningJob, Seat, Snapshot, StayPending
+from xingliu.scheduling.room import Stock
 from xingliu.scheduling.uses import Uses
 from xingliu.workloads.dependencies import AfterKind
 
@@ -211,10 +212,30 @@ def _with_more(node: NodeView, seat: Seat) -> NodeView:
 
 
 def without(snapshot: Snapshot, gone: RunningJob) -> Snapshot:
-    """The same cloud once that job has ended."""
-    seats = {seat.node: seat for seat in gone.seats}
-    nodes = tuple(_with_more(node, seats[node.name]) if node.name in seats else node for node in snapshot.nodes)
+    """The same cloud once that job was stopped and has ended."""
+    stock = Stock.of(snapshot.nodes)
+    freed: dict[NodeName, NodeView] = {}
+    for seat in gone.seats:
+        number = stock.numbers.get(seat.node)
+        if number is not None:
+            freed[seat.node] = _with_more(freed.get(seat.node, stock[number]), seat)
+    nodes = stock.changed(list(freed.values()))
+    over = {gone.id} | _whole_array(snapshot, gone)
+    pending = tuple(_no_longer_after(job, over) if job.after else job for job in snapshot.pending)
     charge = sum((seat.charge for seat in gone.seats), Resources())
     queues = tuple(replace(view, in_use=view.in_use - charge) if view.name == gone.queue else view for view in snapshot.queues)
     running = tuple(job for job in snapshot.running if job is not gone)
-    return replace(snapshot, nodes=nodes, queues=queues, running=running)
+    return replace(snapshot, nodes=nodes, queues=queues, pending=pending, running=running)
+
+
+def _whole_array(snapshot: Snapshot, gone: RunningJob) -> set[str]:
+    """The id of its array, if no other element of it runs or waits."""
+    if gone.array is None:
+        return set()
+    others = [job.array for job in snapshot.running if job is not gone] + [job.array for job in snapshot.pending]
+    return set() if any(array is not None and array.id == gone.array.id for array in others) else {gone.array.id}
+
+
+def _no_longer_after(job: PendingJob, over: Collection[str]) -> PendingJob:
+    """The job, which waits no more for those to end somehow. That they end well it will wait for in vain."""
+    return replace(job, after=tuple(one for one in job.after if one.id not in over or one.kind is not AfterKind.ANY))

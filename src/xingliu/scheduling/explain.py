@@ -53,13 +53,14 @@ class Line:
 
 def explain(cycle: Cycle, decisions: Iterable[Place | Waiting]) -> Iterator[Place | StayPending]:
     """Each decision in turn, with those who wait given their reason."""
-    walk = _Walk(cycle)
+    walk, borrowers = _Walk(cycle), {job.id for job in cycle.borrowers}
     for decision in decisions:
         if isinstance(decision, Place):
             yield decision
         else:
             reason, sentence, numbers = walk.explain(decision)
-            yield StayPending(decision.job.id, Wait(reason, sentence, numbers, cycle.snapshot.cycle), decision.claim)
+            wait = Wait(reason, sentence, numbers, cycle.snapshot.cycle)
+            yield StayPending(decision.job.id, wait, decision.claim, decision.job.id in borrowers)
 
 
 class _Walk:

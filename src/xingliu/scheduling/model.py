@@ -189,11 +189,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class StayPending:
-    """Leave it waiting, for this reason; with a claim, nobody else gets that room."""
+    """Leave it waiting, for this reason; with a claim, nobody else gets that room.
+
+    `borrows`: its turn came once more, with those who would have to borrow.
+    """
 
     job: JobId
     wait: Wait
     claim: Claim | None = None
+    borrows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
