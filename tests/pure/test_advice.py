@@ -157,7 +157,11 @@ WORDS: dict[ChangeKind, tuple[Change, str, str | None]] = {
         (Change(Kind.NODES, "j-1", 5, 2), "ask for 2 nodes instead of 5", "xl change j-1 --nodes 2"),
         (Change(Kind.STOP_OWN, "j-0", None, None), "stop your own job j-0", "xl stop j-0"),
         (Change(Kind.RELEASE_QUEUE, "q", True, False), "release queue q", "xl queue release q"),
-        (Change(Kind.RESUME_NODE, "g1", "drained", "ready"), "resume node g1, which is drained", "xl node resume g1"),
+        (
+            Change(Kind.RESUME_NODE, "g1", "drained", "ready"),
+            "resume node g1, which is drained",
+            'xl node resume g1 --reason "needed by job j-1"',
+        ),
         (
             Change(Kind.LIMIT, "q", 2000, 5000, "borrow_limit", "gpu.h100"),
             "raise the borrow limit of queue q by 3 GPUs of flavor h100",

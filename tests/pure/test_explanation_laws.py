@@ -23,7 +23,7 @@ from xingliu.forecast.virtual import VirtualCloud
 from xingliu.kernel.ids import JobId
 from xingliu.kernel.resources import Resources
 from xingliu.scheduling.eviction import cost_of
-from xingliu.scheduling.model import PendingJob, Plan, QueueView, Snapshot
+from xingliu.scheduling.model import PendingJob, Place, Plan, QueueView, Snapshot, StayPending
 from xingliu.scheduling.orders import ORDERS, Policy
 from xingliu.scheduling.policy import decide
 from xingliu.workloads.model import GpuRequest, PendingReason, Priority
@@ -128,6 +128,23 @@ def test_deciding_only_with_those_who_matter_decides_the_same(snapshot: Snapshot
             everyone = tuple(altered if of.id == job.id else of for of in snapshot.pending)
             effect = _effect(replace(snapshot, pending=everyone), altered, decided)
             assert scene.with_job(altered) is effect, f"{ladder.kind} of {job.id}: {altered}"
+
+
+@given(snapshots() | crowded(), ORDERED)
+def test_a_job_that_is_not_submitted_yet_is_told_what_the_next_cycle_makes_of_it(snapshot: Snapshot, decided: Decide) -> None:
+    *here, new = snapshot.pending or (None,)
+    if new is None:
+        return
+    new = replace(new, submitted_us=snapshot.now_us, claim=None)
+    before = replace(snapshot, pending=tuple(of for of in here if of is not None))
+    found = Scene(before, decided(before), decided).submitted(new)
+    after = decided(replace(before, pending=(*before.pending, new)))
+    truly = next(of for of in after.decisions if of.job == new.id)
+    if isinstance(truly, Place):
+        assert found == truly
+    else:
+        assert isinstance(found, StayPending) and found.claim == truly.claim
+        assert (found.wait.reason, found.wait.sentence) == (truly.wait.reason, truly.wait.sentence)
 
 
 @given(snapshots() | crowded(), ORDERED, st.integers(1, 1_000_000))

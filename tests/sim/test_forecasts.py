@@ -151,6 +151,30 @@ def test_in_a_large_cloud_what_was_seen_last_is_told_with_its_age(monkeypatch: p
     assert (stale.expectation, stale.as_of_us) == (seen.expectation, looked_us)
 
 
+def planned(cloud: SimCloud, gpu: int | None = None) -> tuple[str, str | None, str]:
+    """What is said of such a job before it is submitted: the verdict, the reason, and when."""
+    asked = {"cpu": 2} if gpu is None else {"cpu": 2, "gpu": gpu}
+    document = {"kind": "job", "name": "new", "run": "true", "queue": "default", "resources": asked}
+    (found,) = plane(cloud).submissions.plan(cloud.actors[MIA], document)
+    return found.verdict.value, None if found.wait is None else found.wait.reason.value, found.forecast.expectation.sentence
+
+
+def test_in_a_large_cloud_a_plan_is_told_by_the_last_cycle_and_what_was_seen_of_one_like_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cloud = cloud_of_one_node()
+    monkeypatch.setattr(forecasts, "SMALL", 0)
+    assert planned(cloud) == ("now", None, "now")
+    assert planned(cloud, gpu=1)[:2] == ("never", "InvalidRequest")
+    passing(cloud, JobState.RUNNING, submit(cloud, work_s=100, limit_s=200))
+    verdict, reason, when = planned(cloud)
+    assert (verdict, reason) == ("later", "WaitingForCapacity") and "only looked ahead for once it is submitted" in when
+    waiting = submit(cloud, work_s=1)
+    pass_s(cloud, 1)
+    plane(cloud).forecasts.look()
+    assert planned(cloud)[2] == f"about when {waiting} does, the last of its queue that asks for the same"
+
+
 @pytest.mark.parametrize("limit_s", [None, 200])
 def test_whose_end_it_waits_for_is_named_only_to_those_who_see_that_job(limit_s: int | None) -> None:
     cloud = cloud_of_one_node()

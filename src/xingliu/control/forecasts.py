@@ -22,7 +22,7 @@ from xingliu.scheduling.model import PendingJob, Plan, Snapshot
 from xingliu.scheduling.policy import decide
 from xingliu.workloads.model import FINAL, Job
 
-SMALL = 1_000  # nodes, jobs and leases: looking ahead takes less than anyone minds to wait
+SMALL = 1_000  # nodes, jobs and leases
 STARTS_KEPT = 200
 OVER_READ_MAX = 2_000
 REST_S = 1.0
@@ -67,13 +67,18 @@ class Forecasts:
 
     def of(self, job: JobId) -> Forecast:
         """When it starts, as of now; in a large cloud that is changing, as of when it was looked at last."""
-        if self._world.size <= SMALL:
+        if self.are_soon:
             self.look()
         outlook, now_us = self._outlook, self._clock.now_us()
         found = None if outlook is None else outlook.expectations.get(job)
         if outlook is None or found is None:
             return Forecast(NOT_YET, now_us)
         return Forecast(found, now_us if self._is_good(now_us) else outlook.as_of_us, self.miss(found.basis))
+
+    @property
+    def are_soon(self) -> bool:
+        """Whether looking ahead takes less than anyone minds to wait."""
+        return self._world.size <= SMALL
 
     def what_if(self, jobs: Sequence[PendingJob]) -> list[tuple[WhatIf, Forecast]]:
         """What would happen to each of these jobs, if it alone were submitted: all in the cloud of one instant."""
@@ -90,7 +95,7 @@ class Forecasts:
         with self._looking:
             self._learn()
             now = self._world.snapshot(cycle=0, now_us=self._clock.now_us())
-            return effects(now, then(now), self._decide, self._history, ahead=self._world.size <= SMALL)
+            return effects(now, then(now), self._decide, self._history, ahead=self.are_soon)
 
     def miss(self, basis: Basis) -> Miss | None:
         """How far off the last STARTS_KEPT forecasts were, since this control plane began."""

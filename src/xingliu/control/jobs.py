@@ -57,13 +57,13 @@ class Jobs:
         world: World,
         scheduling: Scheduling,
         forecasts: Forecasts,
+        advising: Advising,
         clock: Clock,
         *,
         wake: Callable[[], None],
     ) -> None:
         self._store, self._world, self._scheduling, self._forecasts = store, world, scheduling, forecasts
-        self._clock, self._wake = clock, wake
-        self._advising = Advising(scheduling)
+        self._advising, self._clock, self._wake = advising, clock, wake
 
     def get(self, actor: Actor, name: str) -> Job:
         """By id, unique prefix, or the newest of that name. Raises Unknown."""

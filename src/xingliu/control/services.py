@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xingliu.control.actors import Actors
+from xingliu.control.advising import Advising
 from xingliu.control.alterations import Alterations
 from xingliu.control.arrays import Arrays
 from xingliu.control.attach import Attach
@@ -104,8 +105,9 @@ def services_over(
 ) -> Services:
     """All of them over the same ports. `wake` asks for a cycle soon; `check_space` raises DiskFull."""
     store, clock, ids = ports.store, ports.clock, ports.ids
-    jobs = Jobs(store, world, scheduling, forecasts, clock, wake=wake)
-    submissions = Submissions(store, world, forecasts, clock, ids, wake=wake, check_space=check_space)
+    advising = Advising(scheduling, forecasts)
+    jobs = Jobs(store, world, scheduling, forecasts, advising, clock, wake=wake)
+    submissions = Submissions(store, world, advising, clock, ids, wake=wake, check_space=check_space)
     return Services(
         about=about,
         actors=Actors(store),

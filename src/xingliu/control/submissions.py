@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from xingliu.control.actors import actor_of
+from xingliu.control.advising import Advising
 from xingliu.control.dependencies import ended
 from xingliu.control.discretion import Sees, discreet, unnamed
 from xingliu.control.errors import Forbidden, HasSchedule, NoMailServer, NothingToWaitFor, TooMany
-from xingliu.control.forecasts import Forecast, Forecasts
+from xingliu.control.forecasts import Forecast
 from xingliu.control.ports import Store, Unit
 from xingliu.control.receipts import keep_receipt, made_before
 from xingliu.control.scope import Scope
@@ -58,14 +59,14 @@ class Submissions:
         self,
         store: Store,
         world: World,
-        forecasts: Forecasts,
+        advising: Advising,
         clock: Clock,
         ids: Ids,
         *,
         wake: Callable[[], None],
         check_space: Callable[[], None],
     ) -> None:
-        self._store, self._world, self._forecasts, self._clock, self._ids = store, world, forecasts, clock, ids
+        self._store, self._world, self._advising, self._clock, self._ids = store, world, advising, clock, ids
         self._wake, self._check_space = wake, check_space
 
     def plan(
@@ -85,7 +86,7 @@ class Submissions:
         with self._store.read() as unit:
             jobs = [self._planned(unit, actor, Document.of(*asked), project, now_us) for asked in documents]
             sees = partial(self._world.shows, Scope(unit, actor).visible_projects())
-        answers = self._forecasts.what_if([pending_job(job) for job in jobs])
+        answers = self._advising.what_if([pending_job(job) for job in jobs])
         return [self._plan_of(job, *answer, sees, now_us) for job, answer in zip(jobs, answers, strict=True)]
 
     def _planned(self, unit: Unit, actor: Actor, document: Document, project: str | None, now_us: int) -> Job:

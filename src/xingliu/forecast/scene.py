@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xingliu.forecast.change import Effect
 from xingliu.kernel.ids import JobId, QueueName
-from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot
+from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.room import Stock
 from xingliu.scheduling.running import Running
 from xingliu.workloads.model import PendingReason, Wait
@@ -35,6 +35,7 @@ class Scene:
         self._blocking = {JobId(str(ahead[0])) for stay in stays if (ahead := _behind(stay.wait))}
         self._fronts: dict[QueueName, JobId] = {}
         self._alike: dict[object, JobId] = {}
+        self._lasts: dict[object, JobId | None] = {}
         for stay in stays:
             job = self.jobs[stay.job]
             self._alike.setdefault(_likeness(job), job.id)
@@ -75,6 +76,19 @@ class Scene:
             return None
         return self._effect(changed, job)
 
+    def submitted(self, job: PendingJob) -> Place | StayPending:
+        """What the next cycle makes of a job that is not here yet. Where it waits, who else waits is not counted."""
+        pending = (*(self.jobs[other] for other in self._needed(job)), job)
+        return _decision(self._decide(replace(self.snapshot, pending=pending)), job.id)
+
+    def last_like(self, job: PendingJob) -> JobId | None:
+        """Of those of its queue and priority that wait and ask for the same, the one that was submitted last."""
+        asked = _same_in_queue(job)
+        if asked not in self._lasts:
+            found = [other for other in self.jobs.values() if _same_in_queue(other) == asked and other.id in self.waits]
+            self._lasts[asked] = max(found, key=_submitted).id if found else None
+        return self._lasts[asked]
+
     def _needed(self, altered: PendingJob) -> Iterable[JobId]:
         alike, front = self._alike.get(_likeness(altered)), self._fronts.get(altered.queue)
         first = (job.id for firsts in (self._first, self._first_borrowers) for jobs in firsts.values() for job in jobs)
@@ -82,10 +96,13 @@ class Scene:
 
     def _effect(self, snapshot: Snapshot, job: JobId) -> Effect | None:
         plan = self._decide(snapshot)
-        decision = next(each for each in plan.decisions if each.job == job)
-        if isinstance(decision, Place):
+        if isinstance(_decision(plan, job), Place):
             return Effect.STARTS
         return Effect.PREEMPTS if any(evict.preemptor == job for evict in plan.evictions) else None
+
+
+def _decision(plan: Plan, job: JobId) -> Place | StayPending:
+    return next(each for each in plan.decisions if each.job == job)
 
 
 def _two_first(jobs: Iterable[PendingJob]) -> dict[QueueName, list[PendingJob]]:
@@ -109,6 +126,10 @@ def _behind(wait: Wait) -> list[object]:
     """Those it may not pass."""
     ahead = wait.numbers.get("ahead") if wait.reason is PendingReason.RESERVED_FOR_OTHERS else None
     return list(ahead) if isinstance(ahead, list | tuple) else []
+
+
+def _same_in_queue(job: PendingJob) -> object:
+    return job.queue, job.priority, job.preemptible, job.parts
 
 
 def _likeness(job: PendingJob) -> object:

@@ -71,6 +71,15 @@ def waits_for_endless(awaited: Sequence[JobId], wait: Wait) -> Expectation:
     return Expectation(None, sentence, blockers=tuple(awaited[:BLOCKERS_MAX]))
 
 
+def like(other: JobId, expectation: Expectation) -> Expectation:
+    """Of a job that is not submitted yet: as it is for `other`, which it would wait behind."""
+    if expectation.start_us is None:
+        sentence = f"{expectation.sentence} (said of {other}, the last of its queue that asks for the same)"
+        return Expectation(None, sentence, blockers=(other, *expectation.blockers), after_us=expectation.after_us)
+    sentence = f"about when {other} does, the last of its queue that asks for the same"
+    return Expectation(expectation.start_us, sentence, expectation.basis, (other,), within_us=expectation.within_us)
+
+
 def far(now_us: int, after_us: int) -> Expectation:
     """It does not start until `after_us`."""
     sentence = f"unknown: it does not start within {show_duration(after_us - now_us)}, and no further was looked"

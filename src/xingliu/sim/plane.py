@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from xingliu.control.advising import Advising
 from xingliu.control.arrays import Arrays
 from xingliu.control.bootstrap import bootstrap
 from xingliu.control.bulk import BulkJobs
@@ -58,10 +59,11 @@ class Plane:
         self.scheduling = Scheduling(store, self.world, launcher, launches, clock, decide=decide)
         self.health = Health(store, self.world, launcher, clock)
         self.forecasts = Forecasts(store, self.world, clock, decide=decide)
-        self.jobs = Jobs(store, self.world, self.scheduling, self.forecasts, clock, wake=nothing)
+        advising = Advising(self.scheduling, self.forecasts)
+        self.jobs = Jobs(store, self.world, self.scheduling, self.forecasts, advising, clock, wake=nothing)
         self.arrays = Arrays(store, self.world, self.scheduling, self.jobs, clock, wake=nothing)
         self.bulk = BulkJobs(store, self.world, clock, wake=nothing)
-        self.submissions = Submissions(store, self.world, self.forecasts, clock, ids, wake=nothing, check_space=nothing)
+        self.submissions = Submissions(store, self.world, advising, clock, ids, wake=nothing, check_space=nothing)
         self.schedules = Schedules(store, self.world, self.submissions, clock, ids)
         self.nodes, self.holds = Nodes(store, clock), Holds(store, clock, wake=nothing)
         self.tenants, self.projects, self.users = Tenants(store, clock), Projects(store, clock), Users(store, clock)
