@@ -5,19 +5,22 @@ are placed or have room kept for them, and with those by which the order between
 decided as they were, and those that wait stay away.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from xingliu.forecast.change import Effect
 from xingliu.kernel.ids import JobId, QueueName
-from xingliu.scheduling.model import PendingJob, Place, Plan, Snapshot, StayPending
+from xingliu.scheduling.model import Part, PendingJob, Place, Plan, Snapshot, StayPending
 from xingliu.scheduling.room import Stock
 from xingliu.scheduling.running import Running
-from xingliu.workloads.model import PendingReason, Wait
+from xingliu.workloads.model import GpuRequest, PendingReason, ResourceRequest, Wait
 
 Decide = Callable[[Snapshot], Plan]
 ALL_MAX = 1_000
 NEVER_FIRST = (PendingReason.INVALID_REQUEST, PendingReason.HELD, PendingReason.EXCEEDS_LIMIT)
+
+
+NOWHERE = Part(1, ResourceRequest(0, 0, GpuRequest(1, model="")))
 
 
 class Scene:
@@ -63,23 +66,25 @@ class Scene:
         return bool(self._acting) and (led or _leads(altered, self._first) or _leads(altered, self._first_borrowers))
 
     def with_job(self, altered: PendingJob) -> Effect | None:
-        """What becomes of the waiting job if it is this instead; None where it goes on waiting, even if nobody else did."""
-        if self._effect(replace(self.snapshot, pending=(altered,)), altered.id) is None:
+        """What becomes of the waiting job if it is this instead; None where it goes on waiting.
+
+        Asked alone first: what would wait even then waits. Not so where others are stopped now, which may leave quota for it
+        too; where too many wait that is not looked at.
+        """
+        alone = self.is_large or not self.plan.evictions
+        if alone and self._effect(replace(self.snapshot, pending=(altered,)), altered.id) is None:
             return None
-        others = self.jobs if self.needs_all(altered) else self._needed(altered)
-        pending = (*(self.jobs[other] for other in others if other != altered.id), altered)
+        others = self.jobs.values() if self.needs_all(altered) else self._who_matters(altered)
+        pending = (*(other for other in others if other.id != altered.id), altered)
         return self._effect(replace(self.snapshot, pending=pending), altered.id)
 
     def with_cloud(self, changed: Snapshot, job: JobId) -> Effect | None:
-        """What becomes of it in a cloud that is changed for all; None where it goes on waiting, even if nobody else did."""
-        if self._effect(replace(changed, pending=(self.jobs[job],)), job) is None:
-            return None
+        """What becomes of it in a cloud that is changed for all; None where it goes on waiting."""
         return self._effect(changed, job)
 
     def submitted(self, job: PendingJob) -> Place | StayPending:
         """What the next cycle makes of a job that is not here yet. Where it waits, who else waits is not counted."""
-        pending = (*(self.jobs[other] for other in self._needed(job)), job)
-        return _decision(self._decide(replace(self.snapshot, pending=pending)), job.id)
+        return _decision(self._decide(replace(self.snapshot, pending=(*self._who_matters(job), job))), job.id)
 
     def last_like(self, job: PendingJob) -> JobId | None:
         """Of those of its queue and priority that wait and ask for the same, the one that was submitted last."""
@@ -89,10 +94,15 @@ class Scene:
             self._lasts[asked] = max(found, key=_submitted).id if found else None
         return self._lasts[asked]
 
-    def _needed(self, altered: PendingJob) -> Iterable[JobId]:
+    def _who_matters(self, altered: PendingJob) -> Iterator[PendingJob]:
+        """For others a queue's first matter by their place alone: they wait, and ask for nothing here."""
         alike, front = self._alike.get(_likeness(altered)), self._fronts.get(altered.queue)
-        first = (job.id for firsts in (self._first, self._first_borrowers) for jobs in firsts.values() for job in jobs)
-        return {*self._acting, *self._blocking, *first, *(of for of in (alike, front) if of is not None)}
+        whole = {*self._acting, *self._blocking, *(of for of in (alike, front) if of is not None)}
+        if any(self.jobs[job].preemptible for job in self._acting):
+            whole |= {job.id for jobs in self._first_borrowers.values() for job in jobs}
+        yield from (self.jobs[job] for job in whole)
+        for first in (job for jobs in self._first.values() for job in jobs if job.id not in whole):
+            yield replace(first, parts=(NOWHERE,))
 
     def _effect(self, snapshot: Snapshot, job: JobId) -> Effect | None:
         plan = self._decide(snapshot)

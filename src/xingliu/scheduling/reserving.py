@@ -27,7 +27,7 @@ def reserve(cycle: Cycle, job: PendingJob, admitted: Sequence[Layout]) -> Waitin
     It keeps the nodes it has; at most NEW_MAX jobs a cycle are given some: those that are free soonest, by time limits.
     """
     after_us = cycle.snapshot.fair.reserve_after_us
-    if after_us is None or not cycle.policy.order.by_shares or job.queue in cycle.reserving:
+    if after_us is None or not admitted or not cycle.policy.order.by_shares or job.queue in cycle.reserving:
         return Waiting(job, tuple(admitted))
     if cycle.snapshot.now_us - job.submitted_us < after_us:
         return Waiting(job, tuple(admitted))
