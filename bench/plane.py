@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xingliu.adapters.host import SystemClock, SystemIds
 from xingliu.adapters.sql.store import open_store
+from xingliu.compose.collecting import collect_seldom
 from xingliu.control.actors import new_credential
 from xingliu.control.ports import DesiredReplica, Launcher, NodeHealth
 from xingliu.fleet.model import Node
@@ -79,6 +80,7 @@ class BenchPlane:
     """The plane, its actor (an administrator) and a project to submit to; use it as a context manager."""
 
     def __init__(self, estate: Mapping[str, object], *, decide: Decide = decide) -> None:
+        collect_seldom()
         self._stack = ExitStack()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="xl-bench-"))
         self.file = Path(folder) / "store.db"

@@ -18,6 +18,7 @@ from threading import Event, Thread
 from xingliu.adapters.sql.errors import StoreTooNew
 from xingliu.adapters.sql.holding import StoreInUse
 from xingliu.compose.build import Cloud, build
+from xingliu.compose.collecting import collect_seldom
 from xingliu.compose.errors import BadCertificate
 from xingliu.compose.settings import UpSettings
 from xingliu.compose.supervise import EXIT_GIVE_UP
@@ -60,8 +61,7 @@ def _listen(settings: UpSettings, cloud: Cloud, listener: socket.socket, ended: 
     # The web framework takes half of the start, and by now `xl up` has returned: what comes next starts beside it.
     from xingliu.compose.listening import listen  # noqa: PLC0415
 
-    gc.freeze()
-    gc.enable()
+    collect_seldom()
     cloud.start()
     listen(settings, cloud.services, listener, ended)
 
