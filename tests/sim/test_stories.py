@@ -6,6 +6,8 @@ import pytest
 
 from xingliu.kernel.clock import SECOND_US
 from xingliu.kernel.ids import JobId, LeaseId, NodeName, UserId
+from xingliu.scheduling.model import Plan, Snapshot
+from xingliu.scheduling.policy import decide
 from xingliu.sim.cloud import Parts, SimCloud
 from xingliu.sim.faults import CALM_IN
 from xingliu.sim.launcher import SimLauncher
@@ -16,6 +18,14 @@ from xingliu.workloads.records import ReplicaRecord
 
 CALM_SEED = 4 * CALM_IN
 SECOND_LONG = Way(work_us=SECOND_US)
+
+
+ONE_NODE = {
+    "kind": "cloud",
+    "flavors": [{"name": "cpu", "price": "1/core-hour"}],
+    "pools": [{"name": "p", "flavor": "cpu", "nodes": ["n1"], "share": {"cpu": 2, "memory": "4GB"}}],
+    "queues": [{"name": "default"}, {"name": "research"}, {"name": "batch"}],
+}
 
 
 class Interrupted(SimLauncher):
@@ -109,6 +119,29 @@ def test_a_plan_is_dropped_whole_when_between_decision_and_record(what: str) -> 
     cloud.let_pass(SECOND_US)
     assert (job_of(cloud, job).state, job_of(cloud, job).attempt) == (state, 0)
     assert cloud.stale_plans == 1
+
+
+@pytest.mark.parametrize("asks", [hold, stop])
+def test_nobody_is_stopped_for_a_job_that_was_held_or_stopped_while_it_was_decided(
+    asks: Callable[[SimCloud, JobId], None],
+) -> None:
+    urgent: list[JobId] = []
+
+    def decided_as_it_goes(snapshot: Snapshot) -> Plan:
+        plan = decide(snapshot)
+        if plan.evictions and urgent:
+            asks(cloud, urgent.pop())
+        return plan
+
+    cloud = SimCloud(CALM_SEED, steps=0, parts=Parts(decide=decided_as_it_goes))
+    plane(cloud).cloud.apply(cloud.actors[UserId("admin")], ONE_NODE, preview=False)
+    cloud.let_pass(SECOND_US)
+    low = submit(cloud, Way(work_us=60 * SECOND_US), priority="low", preemptible=True, resources={"cpu": 2})
+    passing(cloud, JobState.RUNNING, low)
+    urgent.append(submit(cloud, priority="urgent", resources={"cpu": 2}))
+    cloud.let_pass(3 * SECOND_US)
+    assert not urgent
+    assert job_of(cloud, low).state is JobState.RUNNING
 
 
 @pytest.mark.parametrize("asks", [hold, stop])

@@ -79,7 +79,8 @@ class Scheduling:
         try:
             if plan.placements or plan.evictions or changed:
                 with self._store.write() as unit:
-                    jobs = _jobs_of(unit, (*plan.placements, *plan.evictions, *changed))
+                    preemptors = [stays[evict.preemptor] for evict in plan.evictions]
+                    jobs = _jobs_of(unit, (*plan.placements, *plan.evictions, *preemptors, *changed))
                     self._check_fresh(unit, jobs, plan, snapshot)
                     self._record_placements(unit, jobs, plan.placements, addresses)
                     self._record_evictions(unit, jobs, plan.evictions)
@@ -108,7 +109,7 @@ class Scheduling:
         """New submissions and ends do not make a plan stale; a changed node, queue or placed job does. Raises StalePlan."""
         if not plan.placements and not plan.evictions:
             return
-        _check_jobs(jobs, plan)
+        _check_jobs(jobs, plan, snapshot)
         names = frozenset(seat.node for place in plan.placements for seat in place.seats)
         found = {node.name: node.generation for node in unit.nodes.find({"name": names})}
         if found != {node.name: node.generation for node in snapshot.nodes if node.name in names}:
@@ -163,8 +164,13 @@ def _jobs_of(unit: Unit, decisions: Iterable[Place | Evict | StayPending]) -> Jo
     return {job.id: job for job in unit.jobs.find({"id": frozenset(decision.job for decision in decisions)})}
 
 
-def _check_jobs(jobs: Jobs, plan: Plan) -> None:
-    """What is placed still waits, what is evicted still runs, and nobody changed either. Raises StalePlan."""
+def _check_jobs(jobs: Jobs, plan: Plan, snapshot: Snapshot) -> None:
+    """What is placed or has others stopped still waits, what is evicted still runs, and nobody changed any. Raises StalePlan."""
+    preemptors = {evict.preemptor for evict in plan.evictions}
+    for waiting in (job for job in snapshot.pending if job.id in preemptors):
+        preemptor = jobs.get(waiting.id)
+        if preemptor is None or preemptor.generation != waiting.generation or preemptor.state is not JobState.PENDING:
+            raise StalePlan(plan.cycle)
     relied_on: tuple[Place | Evict, ...] = (*plan.placements, *plan.evictions)
     for decision in relied_on:
         job = jobs.get(decision.job)
