@@ -15,7 +15,7 @@ def share_cells(of: Json) -> tuple[str, str, str]:
     share = of.get("share")
     if not share:
         return "", "", ""
-    sign = "-" if share["owed"] < 0 else "+"
+    sign = "" if abs(share["owed"]) < _HUNDREDTH else "-" if share["owed"] < 0 else "+"
     return _percent(share["used_ppm"]), _percent(share["deserved_ppm"]), sign + _hours(abs(share["owed"]), share["kind"])
 
 
