@@ -8,7 +8,7 @@ from tests.pure.clouds import NOW_US, cloud, job, node, queue, running, told
 from xingliu.kernel.ids import JobId, NodeName
 from xingliu.scheduling.model import RunningJob, Snapshot, StayPending
 from xingliu.scheduling.policy import decide
-from xingliu.workloads.model import Claim
+from xingliu.workloads.model import Claim, PendingReason
 
 G1, G2 = node("g1", cores=64, gpus=8), node("g2", cores=64, gpus=8)
 LAB, WEB = queue("lab", gpu_h100=8), queue("web", gpu_h100=8)
@@ -169,7 +169,7 @@ def claiming(snapshot: Snapshot, on: str = "g1", name: str = "j") -> Snapshot:
 KEPT: dict[str, tuple[Snapshot, list[str]]] = {
     "while it stops, what is free there is kept": (
         claiming(cloud(G1, pending=[job("j", gpus=8), job("k", gpus=2)], running=[low("v", 4, leaves_for="j")])),
-        [WAITS, "k waits: ReservedForOthers"],
+        [WAITS, "k waits: WaitingForCapacity"],
     ),
     "who was promised room starts once it is there, before anyone else": (
         claiming(cloud(G1, pending=[job("j", gpus=8, at=9), job("k", gpus=2, priority="urgent")])),
@@ -196,6 +196,14 @@ KEPT: dict[str, tuple[Snapshot, list[str]]] = {
         ["j waits: Held", "k on g1:0,1"],
     ),
 }
+
+
+def test_what_is_free_and_promised_to_another_is_said_and_no_reason_of_its_own() -> None:
+    """It passes in seconds, and who waits would be told of another reason twice for each job that others make room for."""
+    snapshot, _ = KEPT["while it stops, what is free there is kept"]
+    (stay,) = [stay for stay in decide(snapshot).stays if stay.job == "k"]
+    assert stay.wait.reason is PendingReason.WAITING_FOR_CAPACITY
+    assert stay.wait.sentence.endswith(", and what else is free is kept for jobs that others make room for.")
 
 
 @pytest.mark.parametrize("case", KEPT)

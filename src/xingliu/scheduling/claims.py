@@ -41,7 +41,7 @@ def _honour(cycle: Cycle, job: PendingJob, claim: Claim) -> Place | Waiting | No
         return place(cycle, job, layout, nodes)
     if not all(covers(_once_gone(cycle, number), amount) for number, amount in asked.items()):
         return None
-    keep(cycle, job, layout, nodes, leaving)
+    keep(cycle, job, layout, nodes, leaving, promised=True)
     return Waiting(job, (), claim, tuple(gone.id for gone in leaving))
 
 
@@ -70,7 +70,7 @@ def claim_room(cycle: Cycle, job: PendingJob, making: Making) -> Waiting:
     cycle.evicted += [Evict(victim.job.id, victim.why, job.id, victim.job.generation) for victim in making.victims]
     for gone in victims:
         cycle.quotas.leave(gone)
-    keep(cycle, job, making.layout, making.nodes, victims)
+    keep(cycle, job, making.layout, making.nodes, victims, promised=True)
     return Waiting(job, (), claim, tuple(gone.id for gone in victims))
 
 
@@ -79,12 +79,17 @@ def names_of(cycle: Cycle, nodes: Nodes) -> tuple[NodeName, ...]:
     return tuple(cycle.room.nodes[number].name for of_part in nodes for number in of_part)
 
 
-def keep(cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes, leaving: Sequence[RunningJob]) -> None:
-    """What is free on those nodes, up to what it asks for, and its quota are nobody else's in this cycle."""
+def keep(
+    cycle: Cycle, job: PendingJob, layout: Layout, nodes: Nodes, leaving: Sequence[RunningJob], *, promised: bool = False
+) -> None:
+    """What is free on those nodes, up to what it asks for, and its quota are nobody else's in this cycle.
+
+    `promised`: only while others are stopped for it.
+    """
     cycle.enter_array(job)
     for ask, numbers in zip(layout.asks, nodes, strict=True):
         for number in numbers:
-            cycle.room.keep(ask.flavor, ask.amount, number)
+            cycle.room.keep(ask.flavor, ask.amount, number, promised=promised)
     cycle.quotas.keep(job, layout.cost, leaving)
 
 

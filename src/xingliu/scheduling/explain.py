@@ -72,7 +72,7 @@ class _Walk:
         self._queue_lines: dict[QueueName, Line] = {}
         self._large: dict[Shape, tuple[Layout, ...]] = {}
         self._shortages: dict[tuple[Layout, ...], Shortage] = {}
-        self._kept_nodes: dict[tuple[FlavorName, Amount], int] = {}
+        self._kept_nodes: dict[tuple[FlavorName, Amount, bool], int] = {}
         self._placed_above: dict[tuple[QueueName, int], list[tuple[PendingJob, Place]]] = {}
         self._took: dict[tuple[QueueName, int, FlavorName, Amount], tuple[int, int]] = {}
 
@@ -196,28 +196,34 @@ class _Walk:
         if short.fits_with_all_back:
             sentence = f"It asks for {_request(job)}; {short.found}, and {short.out}."
             return PendingReason.NODES_UNHEALTHY, sentence, numbers | self._line.numbers
-        if any(self._kept(layout) for layout in layouts):
+        if any(self._kept(layout, promised=False) for layout in layouts):
             sentence = f"It asks for {_request(job)}; {short.found}, and what else is free is kept for jobs that go before it."
             return PendingReason.RESERVED_FOR_OTHERS, sentence, numbers | self._line.numbers
         if (above := self._behind(job, layouts)) is not None:
             took = f"{counted(above.count, 'job')} of higher priority took the room it would have started in"
             return PendingReason.BEHIND_HIGHER_PRIORITY, f"It asks for {_request(job)}; {took}.", numbers | above.numbers
-        sentence = f"It asks for {_request(job)}; {short.found}."
+        promised = any(self._kept(layout, promised=True) for layout in layouts)
+        beside = ", and what else is free is kept for jobs that others make room for" if promised else ""
+        sentence = f"It asks for {_request(job)}; {short.found}{beside}."
         return PendingReason.WAITING_FOR_CAPACITY, sentence, numbers | self._line.numbers
 
-    def _kept(self, layout: Layout) -> bool:
-        """Whether each part would fit but for what is kept for others, and not each does now."""
-        room = self._cycle.room
-        lacks = room.keeps and not all(room.fits(*ask) for ask in layout.asks)
-        return lacks and all(self._unless_kept(ask) >= ask.replicas for ask in layout.asks)
+    def _kept(self, layout: Layout, *, promised: bool) -> bool:
+        """Whether each part would fit but for what is kept for others, and not each does now.
 
-    def _unless_kept(self, ask: Ask) -> int:
+        `promised`: also what is kept while others are stopped, which passes in seconds and is no reason of its own.
+        """
+        room = self._cycle.room
+        lacks = room.keeps(promised=promised) and not all(room.fits(*ask) for ask in layout.asks)
+        return lacks and all(self._unless_kept(ask, promised=promised) >= ask.replicas for ask in layout.asks)
+
+    def _unless_kept(self, ask: Ask, *, promised: bool) -> int:
         """How many nodes one part would fit but for what is kept there."""
         flavor, asked, _ = ask
-        if (flavor, asked) not in self._kept_nodes:
+        if (flavor, asked, promised) not in self._kept_nodes:
             room = self._cycle.room
-            self._kept_nodes[flavor, asked] = room.shelves[flavor].count(asked) + room.kept(flavor, asked)
-        return self._kept_nodes[flavor, asked]
+            kept = room.kept(flavor, asked, promised=promised)
+            self._kept_nodes[flavor, asked, promised] = room.shelves[flavor].count(asked) + kept
+        return self._kept_nodes[flavor, asked, promised]
 
     def _behind(self, job: PendingJob, layouts: tuple[Layout, ...]) -> Line | None:
         """The jobs of its queue and higher priority that were placed now, if it fitted before and beside them no longer does."""

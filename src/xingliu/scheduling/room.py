@@ -275,6 +275,7 @@ class Room:
         self._gpus: dict[int, tuple[int, ...]] = {}
         self._left: dict[int, Amount] = {}
         self._kept: dict[int, Amount] = {}
+        self._all_kept: dict[int, Amount] = {}
         self._at_most: dict[tuple[FlavorName, Amount], int] = {}
 
     def ready_number(self, name: NodeName) -> int | None:
@@ -304,11 +305,12 @@ class Room:
         """Take those nodes, which have the room: each with its lowest free GPU indices, in node order."""
         return [self._take(self.shelves[flavor], asked, number) for number in sorted(numbers)]
 
-    def keep(self, flavor: FlavorName, asked: Amount, number: int) -> None:
-        """Keep what is free there, up to what is asked, from everyone in this cycle."""
+    def keep(self, flavor: FlavorName, asked: Amount, number: int, *, promised: bool) -> None:
+        """Keep what is free there, up to what is asked, from everyone in this cycle; `promised`: while others let go there."""
         part = Amount(*(min(have, want) for have, want in zip(self.left(number), asked, strict=True)))
         self._take(self.shelves[flavor], part, number)
-        self._kept[number] = both(self._kept.get(number, NOTHING), part)
+        for kept in (self._all_kept,) if promised else (self._all_kept, self._kept):
+            kept[number] = both(kept.get(number, NOTHING), part)
 
     def fitted_at_first(self, flavor: FlavorName, asked: Amount) -> int:
         """How many nodes of the flavor it fitted before anything was taken or kept."""
@@ -326,16 +328,16 @@ class Room:
         free = self.nodes.free
         return sum(covers(free[number], asked) and not covers(free[number], both(taken[number], asked)) for number in taken)
 
-    @property
-    def keeps(self) -> bool:
-        """Whether anything is kept."""
-        return bool(self._kept)
+    def keeps(self, *, promised: bool) -> bool:
+        """Whether anything is kept; `promised`: or promised."""
+        return bool(self._all_kept if promised else self._kept)
 
-    def kept(self, flavor: FlavorName, asked: Amount) -> int:
-        """How many nodes of the flavor would have room but for what is kept there."""
-        mine = (number for number in self._kept if self.nodes[number].flavor == flavor)
+    def kept(self, flavor: FlavorName, asked: Amount, *, promised: bool) -> int:
+        """How many nodes of the flavor would have room but for what is kept there; `promised`: or promised."""
+        kept = self._all_kept if promised else self._kept
+        mine = (number for number in kept if self.nodes[number].flavor == flavor)
         return sum(
-            not covers(self.left(number), asked) and covers(both(self.left(number), self._kept[number]), asked) for number in mine
+            not covers(self.left(number), asked) and covers(both(self.left(number), kept[number]), asked) for number in mine
         )
 
     def _take(self, shelf: Shelf, asked: Amount, number: int) -> Taken:
